@@ -1,0 +1,69 @@
+package occamy
+
+import "context"
+
+// TaskInfo is what a running task can learn of itself.
+type TaskInfo struct {
+	ID      string
+	Kind    string
+	Status  Status
+	Slot    int
+	Attempt int // 1 for the first delivery of a request; 1 for helpers
+	Server  string
+}
+
+// taskContext is what the functions below find in the context of a task.
+type taskContext interface {
+	info() TaskInfo
+	setResult(b []byte) error
+	reportProgress(b []byte) error
+	lastProgress(ctx context.Context) ([]byte, error)
+}
+
+type taskKey struct{}
+
+func fromContext(ctx context.Context) taskContext {
+	t, _ := ctx.Value(taskKey{}).(taskContext)
+	return t
+}
+
+// InfoFromContext tells of the task that ctx belongs to; false when it belongs to none.
+func InfoFromContext(ctx context.Context) (TaskInfo, bool) {
+	if t := fromContext(ctx); t != nil {
+		return t.info(), true
+	}
+	return TaskInfo{}, false
+}
+
+// SetResult sets what the request's sender gets when Do returns nil; a later
+// call replaces it. b belongs to the server from now on. It does not block.
+// It returns ErrNoRequest where there is nobody to get it.
+func SetResult(ctx context.Context, b []byte) error {
+	if t := fromContext(ctx); t != nil {
+		return t.setResult(b)
+	}
+	return ErrNoRequest
+}
+
+// ReportProgress tells the request's sender how far the task is and keeps it
+// for the next attempt, should there be one. It does not block: it is sent in
+// the background, and a newer report replaces one that has not been sent yet;
+// the last one is sent before the message is settled. b belongs to the server
+// from now on. A JSON object with the number "fraction" (0 to 1) is shown as a
+// bar by the occamy command. It returns ErrNoRequest where nobody keeps it.
+func ReportProgress(ctx context.Context, b []byte) error {
+	if t := fromContext(ctx); t != nil {
+		return t.reportProgress(b)
+	}
+	return ErrNoRequest
+}
+
+// LastProgress returns what an earlier attempt of the same request reported
+// last, and nil when there is nothing. It asks the broker, so it may block; it
+// returns ErrNoRequest where nobody keeps it.
+func LastProgress(ctx context.Context) ([]byte, error) {
+	if t := fromContext(ctx); t != nil {
+		return t.lastProgress(ctx)
+	}
+	return nil, ErrNoRequest
+}

@@ -1,0 +1,150 @@
+// Package slots holds the rules by which a server uses its slots, as a pure,
+// deterministic state machine: the same events in the same order give the same
+// effects. It has no goroutine, lock, clock, I/O or randomness, knows nothing
+// of contexts, messages or brokers, and imports the standard library alone. The
+// server and the simulator drive the same Table.
+//
+// # Jobs
+//
+// A job is whatever may come to hold a slot. It is named by a Ref, which is
+// never used again for another job. Phases of a job:
+//
+//	Converting  a request message whose handler runs
+//	Held        a request message beyond the capacity, not yet converted
+//	Waiting     a request in the FIFO, waiting for a stopping task's slot
+//	Pending     an offer, or a backlog job, for which a slot is being stopped
+//	Backlog     an optional request, ready to start
+//	Making      an optional request in the backlog whose task is made anew
+//	Running     in a slot
+//	Stopping    in a slot, told to stop
+//	Stuck       in a slot, told to stop, and still there after KillTimeout
+//
+// A job's status is Protected (from a request message), Internal (offered by a
+// protected or internal job) or External (from an optional request, or offered
+// by an external job). The owner of a job is the protected job, or the external
+// job from an optional request, at the root of its expansion; a root owns
+// itself. All jobs of an owner have its priority. An owner's weight is
+// max(priority, 1). Release is the last effect of each job.
+//
+// # Figures
+//
+// All are derived from the jobs:
+//
+//	held(o)   slots of o's unprotected jobs (o's own too when o is external)
+//	          that are Running or Stuck. A job whose owner has ended, or is
+//	          Stopping or Stuck, belongs to nobody.
+//	claim(o)  held(o) + o's Pending jobs + slots that fill asks of o's jobs
+//	          hold back
+//	capacity  slots − protected that are not stuck − stuck − waiting −
+//	          converting − held messages, less promises, never below 0
+//	reserve   max(Headroom, conversions not yet settled, quiet)
+//	spare     empty slots − reserve − slots held back by fill asks
+//
+// # A step
+//
+// A step first rolls the period (if one is open and now ≥ its end, it closes:
+// the quota of moves is RebalanceMoves again, nobody has declined), then does
+// what its event says, then restores order, in this sequence:
+//
+//  1. While a request waits and a slot is empty: the head of the FIFO starts
+//     in it. (Every start takes the empty slot with the lowest index.)
+//  2. While waiting requests outnumber the slots that are Stopping: the victim
+//     is stopped (Preempted); without a victim the tail of the FIFO is settled
+//     (Return, NoSlot).
+//     The victim is, of the unprotected Running jobs: an external before an
+//     internal one; then the lower priority; then the owner with the larger
+//     held(o); then the most recently started. When the victim is a root, its
+//     jobs are stopped with it (OwnerEnded) in order of their start, and its
+//     Pending ones dropped (OwnerEnded).
+//  3. While a message is held and slots − protected not stuck − stuck −
+//     waiting − converting > 0: the first held one is converted.
+//  4. While there is a Pending job and spare > 0: the oldest starts. Then,
+//     while Pending jobs outnumber Stopping slots − waiting requests: the
+//     newest goes: back to the backlog if it came from there, else it is
+//     dropped (NoRoom).
+//  5. Expansion, unless ExpansionPeriod is negative and the event is not
+//     ExpandNow, and not after Shutdown; see below.
+//  6. The expansion timer, see below.
+//
+// quiet is never more than the number of empty slots: it is cut after each
+// start and at the end of a step.
+//
+// # Expansion
+//
+// A job may be asked when it is Running, expandable, not being asked, and has
+// not declined in this period. An owner is hungry when it, or one of its jobs,
+// may be asked; the one who is asked is the owner itself if it may be, else the
+// earliest started. Fill, while spare > 0:
+//
+//   - if an internal owner (a protected root) is hungry: the one with the least
+//     (claim + 1) / weight gets one more; ties go to the higher priority, then
+//     to the larger claim, then to the older root (the Ref that was made
+//     first);
+//   - else, of the hungry external owners and the first ready job of the
+//     backlog (only while not draining; by priority, then arrival; its claim
+//     is 0), likewise; on a tie after priority and claim the backlog job goes
+//     last.
+//
+// A backlog job starts at once. Slots that come to one asked job in one fill
+// are asked for in one Ask, whose effect follows when the fill is over, in the
+// order in which the jobs got their first slot. An asked job's further slots
+// go to it even though it may not be asked again: being hungry is judged at
+// the start of the fill, except that a job which is asked for all it got stays
+// the one asked.
+//
+// Moves, once spare ≤ 0, when empty slots ≥ reserve and no move ask is out, in
+// this order:
+//
+//  1. The hungry internal owner of least (claim+1)/weight as above, if an
+//     external Running job began at least ExpansionPeriod ago: it is asked for
+//     one, as a move.
+//  2. Else, if moves are left in the period: that same owner r, if the internal
+//     owner d with a Running helper and the greatest claim/weight (ties: older
+//     root) has claim(d)/weight(d) > (claim(r)+1)/weight(r): r is asked for
+//     one, as a move. This is the criterion for a slot above and one below the
+//     max-min fair share (D'Hondt), and being strict it never trades back.
+//  3. Else the same among external owners and the backlog. A backlog job needs
+//     no asking: d's most recently started Running job is stopped (Preempted),
+//     the backlog job becomes Pending, one move is used up, and moves are
+//     tried again.
+//
+// Offered, after a fill ask for n: what was held back is free again; the first
+// n offers start while spare > 0; those beyond n are dropped (Surplus), those
+// within n but beyond the room too (NoRoom). After a move ask for one: it
+// starts if spare > 0; else, if there is still a victim by the move's rule (of
+// 1: the victim of step 2 among external jobs that are old enough; of 2 and 3:
+// d's most recently started Running unprotected job, with the criterion still
+// true and moves left), it is stopped (Preempted), the offer becomes Pending,
+// and (2 and 3) one move is used up; else it is dropped (NoRoom). If fewer were
+// offered than asked for, the job has declined. If the job is no longer
+// Running, or its owner has ended or is Stopping or Stuck, all offers are
+// dropped (OwnerEnded); after Shutdown they are dropped (ShutDown).
+//
+// ExpandTimedOut frees what was held back (or the place of the move ask) and
+// counts as declined; an Offered that comes later is treated as a fill ask's,
+// for the number that was asked.
+//
+// # The period and its timer
+//
+// A period opens, for ExpansionPeriod (for ever when that is negative), when a
+// job declines, a move is used up, or the timer is armed. ExpansionDue and
+// ExpandNow close it. At the end of a step, unless the timer is armed,
+// ExpansionPeriod is negative, or Shutdown came, it is armed for the end of the
+// period if
+//
+//   - spare > 0 and a Running job has declined; or
+//   - spare ≤ 0, an unprotected job is Running, and a Running job has
+//     declined, or moves are used up while somebody is hungry or the backlog
+//     has a ready job (and the table is not draining), or an internal owner is
+//     hungry while an external Running job began less than ExpansionPeriod
+//     ago.
+//
+// # Refill
+//
+// With RefillDelay > 0: an arrival (Arrive) no later than RefillDelay after a
+// protected job last left its slot is near. When a protected job leaves its
+// slot and an arrival was near since the last time one left: quiet grows by
+// one and the refill timer is armed for now + RefillDelay (anew, if it is
+// armed). A protected job that starts in an empty slot lowers quiet by one, if
+// it is above zero. RefillDue sets it to zero.
+package slots
