@@ -64,8 +64,8 @@ func (q *optionalQueue) work() {
 		}
 		if err != nil {
 			s.recordError(j.errorOf(External, err))
-		} else {
-			s.step(slots.Event{Type: slots.Optional, Task: j.forTable(), Size: size(j.message)}, j, nil)
+		} else if o := s.step(slots.Event{Type: slots.Optional, Task: j.forTable(), Size: size(j.message)}, j, nil); o.start {
+			s.launch(j, (*job).run)
 		}
 		s.ackControl(j.message)
 	}
@@ -134,7 +134,9 @@ func (j *job) remake() {
 		fail(j)
 		return
 	}
-	s.step(slots.Event{Type: slots.Made, Task: j.forTable()}, j, nil)
+	if o := s.step(slots.Event{Type: slots.Made, Task: j.forTable()}, j, nil); o.start {
+		j.run()
+	}
 }
 
 func size(m Message) int {
