@@ -50,17 +50,19 @@ func (j *job) converted(err error) {
 
 // handlerExpired: the handler of a request, or of an optional request, did not
 // return in time. Its message is rejected; what it returns later is discarded.
+// One that returns at this very moment has returned in time.
 func (s *Server) handlerExpired(j *job) {
-	s.recordError(j.errorOf(Empty, fmt.Errorf("%w: it has not returned after %v", ErrHandlerTimeout, s.cfg.HandlerTimeout)))
+	late := false
 	if j.optional {
-		s.optional.abandon(j)
-	} else {
-		o := s.step(slots.Event{Type: slots.ConvertTimedOut}, j, nil)
-		if o.settle {
-			s.settleSoon(j, o.verdict, o.why)
-		}
+		late = s.optional.abandon(j) || s.unmake(j)
+	} else if o := s.step(slots.Event{Type: slots.ConvertTimedOut}, j, nil); o.settle {
+		late = true
+		s.settleSoon(j, o.verdict, o.why)
 	}
-	j.ctx.end(ErrHandlerTimeout)
+	if late {
+		j.ctx.end(ErrHandlerTimeout)
+		s.recordError(j.errorOf(Empty, fmt.Errorf("%w: it has not returned after %v", ErrHandlerTimeout, s.cfg.HandlerTimeout)))
+	}
 }
 
 // run calls Do, in the job's goroutine, and frees the slot when it returned.
