@@ -81,7 +81,7 @@ func (j *job) make(ctx context.Context) (err error) {
 	}
 	t, err := j.server.cfg.Handler.Handle(ctx, r)
 	if err != nil {
-		return err
+		return sound(op, err)
 	}
 	op = "Details"
 	return j.take(t, &id.details)

@@ -20,23 +20,39 @@ func (s *Server) settleSoon(j *job, v slots.Verdict, why slots.Why) {
 func (j *job) settle(v slots.Verdict, why slots.Why) {
 	s := j.server
 	begun := time.Now()
-	if v != slots.Forget && !j.lost.Load() {
-		j.settlement.setDeadline(begun.Add(s.cfg.SettleTimeout))
-		s.settles.add(j)
-		err := j.trySettle(&j.settlement, v, why)
-		if j.settled.CompareAndSwap(false, true) {
-			s.settles.remove(j)
-			if err != nil {
-				s.recordError(j.errorOf(Protected, fmt.Errorf("%w: %w", ErrNotSettled, err)))
-			}
-			s.settleDone(j, v, begun)
-		}
-		j.settlement.end(errEnded)
+	if v == slots.Forget || j.lost.Load() {
+		j.settled.Store(true)
+		s.recordError(j.errorOf(Protected, ErrDeliveryLost))
+		s.settleDone(j, slots.Forget, begun)
 		return
 	}
-	j.settled.Store(true)
-	s.recordError(j.errorOf(Protected, ErrDeliveryLost))
-	s.settleDone(j, slots.Forget, begun)
+	delay := j.delay(v, why)
+	j.settlement.setDeadline(begun.Add(delay + s.cfg.SettleTimeout))
+	if _, ok := j.message.(DelayedRequeuer); delay > 0 && !ok {
+		j.waitOut(delay)
+		delay = 0
+	}
+	s.settles.add(j)
+	v, err := j.trySettle(&j.settlement, v, why, delay)
+	if j.settled.CompareAndSwap(false, true) {
+		s.settles.remove(j)
+		if err != nil {
+			s.recordError(j.errorOf(Protected, fmt.Errorf("%w: %w", ErrNotSettled, err)))
+			v = slots.Forget
+		}
+		s.settleDone(j, v, begun)
+	}
+	j.settlement.end(errEnded)
+}
+
+// waitOut waits for the delay of a requeue, for as long as the delivery is ours
+// and the server runs.
+func (j *job) waitOut(delay time.Duration) {
+	select {
+	case <-j.settlement.Done():
+	case <-j.server.closed:
+	case <-time.After(delay):
+	}
 }
 
 // settleExpired: a call of the broker hangs, whatever its context says.
@@ -62,11 +78,19 @@ func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Time) {
 	s.mu.Unlock()
 }
 
-func (j *job) trySettle(ctx context.Context, v slots.Verdict, why slots.Why) error {
+// A settling that failed is tried again after a pause, which grows.
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
+// trySettle returns how the message was settled in the end: a result that the
+// broker refuses for good turns an ack into a rejection.
+func (j *job) trySettle(ctx context.Context, v slots.Verdict, why slots.Why, delay time.Duration) (slots.Verdict, error) {
 	status, reason := j.end(v, why)
-	delay := j.delay(v, why)
 	said := v == slots.Return
-	pause := 50 * time.Millisecond
+	pause := firstPause
+	until, _ := ctx.Deadline()
 	for {
 		err := guard(func() error {
 			if err := j.flushProgress(ctx); err != nil {
@@ -74,10 +98,14 @@ func (j *job) trySettle(ctx context.Context, v slots.Verdict, why slots.Why) err
 			}
 			if !said {
 				err := j.publishOutcome(ctx, status, reason)
-				if errors.Is(err, ErrTooLarge) && v == slots.Ack {
-					v, status, reason = slots.Reject, Rejected, err.Error()
+				if errors.Is(err, ErrTooLarge) {
 					j.server.recordError(j.errorOf(Protected, err))
-					err = j.publishOutcome(ctx, status, reason)
+					if v == slots.Ack {
+						v, status, reason = slots.Reject, Rejected, err.Error()
+						err = j.publishOutcome(ctx, status, reason)
+					} else {
+						err = nil // nothing smaller is left to say
+					}
 				}
 				if err != nil {
 					return err
@@ -96,13 +124,17 @@ func (j *job) trySettle(ctx context.Context, v slots.Verdict, why slots.Why) err
 			return j.requeue(ctx, delay)
 		})
 		if err == nil || errors.Is(err, ErrDeliveryLost) || j.lost.Load() {
-			return err
+			return v, err
+		}
+		left := time.Until(until)
+		if left < firstPause {
+			return v, err
 		}
 		select {
 		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-			pause = min(2*pause, 2*time.Second)
+			return v, err
+		case <-time.After(min(pause, left/2)):
+			pause = min(2*pause, lastPause)
 		}
 	}
 }
@@ -180,15 +212,7 @@ func (j *job) requeue(ctx context.Context, delay time.Duration) error {
 	if delay <= 0 {
 		return j.message.Reject(ctx, true)
 	}
-	if m, ok := j.message.(DelayedRequeuer); ok {
-		return m.RequeueAfter(ctx, delay)
-	}
-	select {
-	case <-ctx.Done():
-	case <-j.server.closed:
-	case <-time.After(delay):
-	}
-	return j.message.Reject(ctx, true)
+	return j.message.(DelayedRequeuer).RequeueAfter(ctx, delay)
 }
 
 // refuse requeues a message that never became a job.

@@ -28,15 +28,18 @@ func (j *job) converted(err error) {
 	s.handlers.remove(j)
 	s.latency(Latency{Stage: StageHandle, Kind: j.details.Kind, Duration: j.age()})
 	e := slots.Event{Type: slots.Converted, Task: j.forTable()}
+	var crash *PanicError
 	switch {
 	case err == nil:
+	case errors.As(err, &crash):
+		e.Result, j.failure = slots.Failed, err
 	case errors.Is(err, ErrRequeue):
 		e.Result, j.failure = slots.Requeue, err
 	default:
 		e.Result, j.failure = slots.Failed, err
-		if j.ctx.Err() == nil {
-			s.recordError(j.errorOf(Empty, err))
-		}
+	}
+	if e.Result == slots.Failed && j.ctx.Err() == nil {
+		s.recordError(j.errorOf(Empty, err))
 	}
 	o := s.step(e, j, nil)
 	j.watchDeadline()
@@ -74,7 +77,7 @@ func (j *job) run() {
 			j.finish(newPanic("Do", recover()))
 		}
 	}()
-	err := j.do()
+	err := sound("Do", j.do())
 	returned = true
 	j.finish(err)
 }
@@ -190,6 +193,22 @@ func (j *job) endTimers() {
 	if j.limit != nil {
 		j.limit.Stop()
 	}
+}
+
+// sound returns an error that code of the user gave, or, when its own methods
+// panic, as those of a nil pointer in an error do, one that says so.
+func sound(op string, err error) (checked error) {
+	if err == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			checked = newPanic(op, v)
+		}
+	}()
+	_ = err.Error()
+	_ = errors.Is(err, ErrRequeue)
+	return err
 }
 
 func newPanic(op string, v any) *PanicError {
