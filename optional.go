@@ -3,6 +3,7 @@ package occamy
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/occamy-go/occamy/internal/slots"
 )
@@ -75,20 +76,34 @@ func (q *optionalQueue) work() {
 // exited is called when it ended its goroutine.
 func (j *job) handle(exited func(*job)) error {
 	s := j.server
-	s.handlers.add(j)
+	s.handling(j)
 	returned := false
 	defer func() {
 		if !returned {
-			s.handlers.remove(j)
+			s.handled(j)
 			s.recordError(j.errorOf(External, newPanic("Handle", nil)))
 			exited(j)
 		}
 	}()
-	err := j.make(&j.ctx)
+	err := j.make()
 	returned = true
-	s.handlers.remove(j)
-	s.latency(Latency{Stage: StageHandle, Kind: j.details.Kind, Duration: j.age()})
+	s.handled(j)
+	if s.cfg.Monitors.Latency != nil {
+		s.recordLatency(j, StageHandle, "", j.age())
+	}
 	return err
+}
+
+func (s *Server) handling(j *job) {
+	s.mu.Lock()
+	s.handlers.add(j, time.Since(s.start))
+	s.mu.Unlock()
+}
+
+func (s *Server) handled(j *job) {
+	s.mu.Lock()
+	s.handlers.remove(j)
+	s.mu.Unlock()
 }
 
 func (q *optionalQueue) finished(j *job) bool {
