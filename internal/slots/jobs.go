@@ -91,7 +91,10 @@ func (t *Table) release(i int32) {
 func (t *Table) setPhase(i int32, to Phase) {
 	j := &t.jobs[i]
 	from := j.phase
-	o := t.ownerOf(i)
+	o := none // whose figures change
+	if j.status != Protected || from == Running || to == Running {
+		o = t.ownerOf(i)
+	}
 
 	if queued(j.status, from) {
 		t.unlink(&t.queues[from], byPhase, i)
