@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// checker watches a table from outside: it knows the events, the effects and
+// witness watches a table from outside: it knows the events, the effects and
 // what the table shows, and keeps its own account of every job that is not
 // released. It holds whatever the rules promise after each step.
-type checker struct {
+type witness struct {
 	cfg    Config
 	jobs   []watched
 	closed bool
@@ -26,9 +26,9 @@ type watched struct {
 	reported bool
 }
 
-func newChecker(cfg Config) checker { return checker{cfg: cfg} }
+func newWitness(cfg Config) witness { return witness{cfg: cfg} }
 
-func (c *checker) find(r Ref) *watched {
+func (c *witness) find(r Ref) *watched {
 	for i := range c.jobs {
 		if c.jobs[i].ref == r {
 			return &c.jobs[i]
@@ -37,7 +37,7 @@ func (c *checker) find(r Ref) *watched {
 	return nil
 }
 
-func (c *checker) count(is func(*watched) bool) int {
+func (c *witness) count(is func(*watched) bool) int {
 	n := 0
 	for i := range c.jobs {
 		if is(&c.jobs[i]) {
@@ -47,12 +47,12 @@ func (c *checker) count(is func(*watched) bool) int {
 	return n
 }
 
-func (c *checker) in(p Phase) int {
+func (c *witness) in(p Phase) int {
 	return c.count(func(w *watched) bool { return w.where == p })
 }
 
 // step takes the account of a step, and returns what does not hold.
-func (c *checker) step(t machine, e Event, effects []Effect) error {
+func (c *witness) step(t machine, e Event, effects []Effect) error {
 	c.before(t, e, effects)
 	for i, f := range effects {
 		if err := c.effect(e, f); err != nil {
@@ -63,7 +63,7 @@ func (c *checker) step(t machine, e Event, effects []Effect) error {
 }
 
 // before is what the event does to the account.
-func (c *checker) before(t machine, e Event, effects []Effect) {
+func (c *witness) before(t machine, e Event, effects []Effect) {
 	w := c.find(e.Job)
 	switch {
 	case e.Type == Shutdown || e.Type == ShutdownNow:
@@ -79,7 +79,7 @@ func (c *checker) before(t machine, e Event, effects []Effect) {
 	}
 }
 
-func (c *checker) effect(e Event, f Effect) error {
+func (c *witness) effect(e Event, f Effect) error {
 	w := c.find(f.Job)
 	switch {
 	case f.Job == 0:
@@ -150,7 +150,7 @@ func (c *checker) effect(e Event, f Effect) error {
 	return nil
 }
 
-func (c *checker) start(w *watched, slot int) error {
+func (c *witness) start(w *watched, slot int) error {
 	if w.where == Running || w.settled {
 		return fmt.Errorf("started though in a slot, or settled")
 	}
@@ -180,7 +180,7 @@ func (c *checker) start(w *watched, slot int) error {
 }
 
 // after is what holds between steps.
-func (c *checker) after(t machine, e Event) error {
+func (c *witness) after(t machine, e Event) error {
 	var seen Counts
 	roomless := 0
 	for i := range c.cfg.Slots {

@@ -6,13 +6,14 @@ import (
 	"slices"
 )
 
-// expand is the dumb table's expansion: fill, then moves.
+// expand is the dumb table's expansion: fill, then moves. After a move that
+// needed no asking it begins again, since the job that was stopped may have
+// held slots back.
 func (d *dumb) expand() {
 	d.fill()
-	for d.spare() <= 0 && d.empty() >= d.reserve() && !d.moveIsOut() {
-		if !d.move() {
-			return
-		}
+	if d.spare() <= 0 && d.empty() >= d.reserve() && !d.moveIsOut() && d.move() {
+		d.orderPending()
+		d.expand()
 	}
 }
 
@@ -51,7 +52,7 @@ func (d *dumb) fill() {
 	}
 }
 
-// move tries the three rules once, and tells whether to try again.
+// move tries the three rules once, and tells whether a backlog job got a slot.
 func (d *dumb) move() bool {
 	ask := func(o *dumbJob, rule int) {
 		j := d.askable(o)

@@ -177,6 +177,10 @@ func (d *dumb) order() {
 		first.Phase = Converting
 		d.emit(Effect{Type: Convert, Job: first.Ref})
 	}
+	d.orderPending()
+}
+
+func (d *dumb) orderPending() {
 	for len(d.pending) > 0 && d.spare() > 0 {
 		d.start(d.pending[0], -1)
 	}

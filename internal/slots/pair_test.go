@@ -22,15 +22,15 @@ type machine interface {
 // pair plays ops to the table and to the dumb table, and compares what they do
 // and what they show. Jobs are numbered, from 1, as they come up in effects.
 type pair struct {
-	cfg   Config
-	now   time.Duration
-	table side
-	dumb  side
-	truth *dumb          // that of dumb
-	named map[string]int // the latest job of a name
-	names []string       // by number
-	ids   map[string]bool
-	check checker
+	cfg     Config
+	now     time.Duration
+	table   side
+	dumb    side
+	truth   *dumb          // that of dumb
+	named   map[string]int // the latest job of a name
+	names   []string       // by number
+	ids     map[string]bool
+	witness witness
 
 	verbose bool // play returns text
 }
@@ -49,9 +49,9 @@ func newPair(cfg Config) *pair {
 		cfg: cfg, truth: d, named: map[string]int{}, names: []string{"nobody"},
 		ids: map[string]bool{},
 	}
-	p.table = side{machine: newDumb(cfg), refs: []Ref{0}, numbers: map[Ref]int{0: 0}}
+	p.table = side{machine: New(cfg), refs: []Ref{0}, numbers: map[Ref]int{0: 0}}
 	p.dumb = side{machine: d, refs: []Ref{0}, numbers: map[Ref]int{0: 0}}
-	p.check = newChecker(cfg)
+	p.witness = newWitness(cfg)
 	return p
 }
 
@@ -127,7 +127,7 @@ func (p *pair) play(o op) ([]string, error) {
 	if err := p.compare(); err != nil {
 		return got, err
 	}
-	return got, p.check.step(p.table.machine, e, p.table.effects)
+	return got, p.witness.step(p.table.machine, e, p.table.effects)
 }
 
 // plainEffect is the effect with a number for its Ref, and without the fields
