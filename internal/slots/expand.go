@@ -29,18 +29,12 @@ func (t *Table) contender(class int) int32 {
 	if b == none || o == none {
 		return max(o, b)
 	}
-	// The backlog job's claim is 0, and on a tie it goes last.
-	w := &t.owners[o]
-	if l, r := (t.claim(o)+1)*weight(t.jobs[b].priority), w.weight; l != r {
-		if l < r {
-			return o
-		}
-		return b
+	// The claim of b is 0 and that of o, which has its own slot, is not. So on
+	// a tie o has the higher priority.
+	if (t.claim(o)+1)*weight(t.jobs[b].priority) <= t.owners[o].weight {
+		return o
 	}
-	if t.jobs[b].priority > t.jobs[o].priority {
-		return b
-	}
-	return o
+	return b
 }
 
 // fill shares the spare slots out.
