@@ -69,27 +69,3 @@ func (s *Server) dropped(j *job, why slots.Why) {
 	}
 	j.ctx.end(causeOf(why))
 }
-
-// launcher starts goroutines for jobs without allocating a closure each time.
-type launcher struct {
-	job *job
-	do  func(*job)
-	run func()
-}
-
-func newLauncher() *launcher {
-	l := &launcher{}
-	l.run = func() {
-		j, do := l.job, l.do
-		l.job, l.do = nil, nil
-		j.server.launchers.Put(l)
-		do(j)
-	}
-	return l
-}
-
-func (s *Server) launch(j *job, do func(*job)) {
-	l := s.launchers.Get().(*launcher)
-	l.job, l.do = j, do
-	go l.run()
-}

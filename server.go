@@ -14,7 +14,8 @@ import (
 
 // Server runs the tasks of requests in its slots and lets spare slots help
 // them. Make one with [New]. Its methods are safe for use by several
-// goroutines. A server that is idle has no goroutine and no running timer.
+// goroutines. A server that is idle has neither a
+// goroutine nor a running timer.
 type Server struct {
 	cfg   Config
 	info  Info
@@ -36,12 +37,12 @@ type Server struct {
 	quiet       chan struct{} // closed and made anew when something ends while closing
 	unsettled   int           // request messages taken and neither settled nor given up
 
-	handlers  expiry // handlers that run; guarded by mu, as the next three
-	kills     expiry // tasks that were stopped
-	asks      expiry // calls of Expand
-	settles   expiry // messages that are being settled
-	launchers sync.Pool
-	batches   sync.Pool
+	handlers expiry // handlers that run; guarded by mu, as the next three
+	kills    expiry // tasks that were stopped
+	asks     expiry // calls of Expand
+	settles  expiry // messages that are being settled
+	workers  workers
+	batches  sync.Pool
 
 	optional optionalQueue
 	watch    watchList
@@ -89,7 +90,6 @@ func New(cfg Config) (*Server, error) {
 	s.settles = expiry{server: s, which: inSettle, wait: cfg.SettleTimeout, expired: s.settleExpired}
 	s.expansion.ring = s.alarmed(&s.expansion, func() { s.step(slots.Event{Type: slots.ExpansionDue}, nil, nil) })
 	s.refill.ring = s.alarmed(&s.refill, func() { s.step(slots.Event{Type: slots.RefillDue}, nil, nil) })
-	s.launchers.New = func() any { return newLauncher() }
 	s.batches.New = func() any { return new(batch) }
 	s.optional.server = s
 	return s, nil

@@ -34,6 +34,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.optional.close()
 		s.step(slots.Event{Type: slots.Shutdown}, nil, nil)
 		s.stopTimers()
+		s.workers.close()
 	}
 	if s.awaitQuiet(ctx.Done()) {
 		return s.remains()
