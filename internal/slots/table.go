@@ -100,7 +100,7 @@ func (t *Table) Step(now time.Duration, e Event, effects []Effect) []Effect {
 	t.apply(&e)
 	t.serveRequests()
 	t.servePending()
-	if !t.down && (t.cfg.ExpansionPeriod >= 0 || e.Type == ExpandNow) {
+	if t.contested() && !t.down && (t.cfg.ExpansionPeriod >= 0 || e.Type == ExpandNow) {
 		t.fill()
 		for t.move() {
 			t.servePending()
