@@ -17,16 +17,16 @@ import (
 type fixture struct {
 	testing.TB
 	ctx    context.Context // ends with the test
-	opts   Options
 	keys   occamy.HeaderKeys
 	world  World
 	client broker.Broker
+	lacks  map[Ability]string
 }
 
 func newFixture(t *testing.T, h Harness, o Options) *fixture {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	f := &fixture{TB: t, ctx: ctx, opts: o, keys: o.Keys.WithDefaults()}
+	f := &fixture{TB: t, ctx: ctx, keys: o.Keys.WithDefaults(), lacks: h.Lacks}
 	f.world = h.Open(t, o)
 	f.client = f.world.Connect(t)
 	return f

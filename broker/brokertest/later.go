@@ -1,3 +1,0 @@
-package brokertest
-
-var leaseTests, capacityTests, faultTests, outcomeTests, deadTests, inputTests, endTests, serverTests []test
