@@ -2,6 +2,7 @@ package occamy
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/occamy-go/occamy/internal/slots"
 )
@@ -9,7 +10,8 @@ import (
 // carryOut does what a step decided, in its order, without the lock. What it
 // says to self is returned: a start and a settling are the business of the
 // goroutine that is here already.
-func (s *Server) carryOut(b *batch, self *job) (o own) {
+func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
+	o.at = now
 	for i := range b.acts {
 		a := &b.acts[i]
 		j := a.job
@@ -31,15 +33,16 @@ func (s *Server) carryOut(b *batch, self *job) (o own) {
 		case slots.Report:
 			s.recordError(j.errorOf(j.status, ErrStuck))
 		case slots.Settle:
-			s.recordVerdict(j, a.Why)
 			if j == self {
 				o.settle, o.verdict, o.why = true, a.Verdict, a.Why
 			} else {
 				j.ctx.end(causeOf(a.Why)) // its handler may still run
-				s.settleSoon(j, a.Verdict, a.Why)
+				go j.settle(a.Verdict, a.Why, now)
 			}
 		case slots.Keep:
-			j.watchDeadline()
+			if !j.details.Deadline.IsZero() {
+				j.watchDeadline()
+			}
 		case slots.Drop:
 			s.dropped(j, a.Why)
 		case slots.Make:
@@ -54,15 +57,6 @@ func (s *Server) carryOut(b *batch, self *job) (o own) {
 	return o
 }
 
-// recordVerdict records why a request is requeued or rejected, where no error
-// of its task or handler tells.
-func (s *Server) recordVerdict(j *job, why slots.Why) {
-	switch why {
-	case slots.NoSlot, slots.Timeout:
-		s.recordError(j.errorOf(Protected, causeOf(why)))
-	}
-}
-
 // dropped records what is lost with an offer or an optional request.
 func (s *Server) dropped(j *job, why slots.Why) {
 	switch why {
@@ -74,28 +68,4 @@ func (s *Server) dropped(j *job, why slots.Why) {
 		s.recordError(j.errorOf(j.status, fmt.Errorf("%w: %w", ErrOfferDropped, ErrOwnerEnded)))
 	}
 	j.ctx.end(causeOf(why))
-}
-
-// launcher starts goroutines for jobs without allocating a closure each time.
-type launcher struct {
-	job *job
-	do  func(*job)
-	run func()
-}
-
-func newLauncher() *launcher {
-	l := &launcher{}
-	l.run = func() {
-		j, do := l.job, l.do
-		l.job, l.do = nil, nil
-		j.server.launchers.Put(l)
-		do(j)
-	}
-	return l
-}
-
-func (s *Server) launch(j *job, do func(*job)) {
-	l := s.launchers.Get().(*launcher)
-	l.job, l.do = j, do
-	go l.run()
 }

@@ -3,6 +3,7 @@ package occamy
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/occamy-go/occamy/internal/slots"
 )
@@ -24,9 +25,9 @@ func (q *optionalQueue) add(j *job) {
 	s, size := q.server, size(j.message)
 	q.mu.Lock()
 	full := len(q.queue) >= max(s.cfg.MaxBacklog, 0) || q.bytes+size > s.cfg.MaxBacklogBytes
-	if closed := q.closed; full || closed {
+	if full || q.closed {
 		q.mu.Unlock()
-		if !closed {
+		if !q.closed {
 			s.recordError(j.errorOf(External, fmt.Errorf("%w: too many wait for their handler", ErrOptionalDropped)))
 		}
 		s.ackControl(j.message)
@@ -58,14 +59,14 @@ func (q *optionalQueue) work() {
 		q.current = j
 		q.mu.Unlock()
 
-		err := j.handle(func(j *job) { q.abandon(j) })
+		err := j.handle(q.abandon)
 		if !q.finished(j) {
 			return // it took too long: another worker goes on
 		}
 		if err != nil {
 			s.recordError(j.errorOf(External, err))
-		} else if o := s.step(slots.Event{Type: slots.Optional, Task: j.forTable(), Size: size(j.message)}, j, nil); o.start {
-			s.launch(j, (*job).run)
+		} else {
+			s.step(slots.Event{Type: slots.Optional, Task: j.forTable(), Size: size(j.message)}, j, nil)
 		}
 		s.ackControl(j.message)
 	}
@@ -75,20 +76,34 @@ func (q *optionalQueue) work() {
 // exited is called when it ended its goroutine.
 func (j *job) handle(exited func(*job)) error {
 	s := j.server
-	s.handlers.add(j)
+	s.handling(j)
 	returned := false
 	defer func() {
 		if !returned {
-			s.handlers.remove(j)
+			s.handled(j)
 			s.recordError(j.errorOf(External, newPanic("Handle", nil)))
 			exited(j)
 		}
 	}()
-	err := j.make(&j.ctx)
+	err := j.make()
 	returned = true
-	s.handlers.remove(j)
-	s.latency(Latency{Stage: StageHandle, Kind: j.details.Kind, Duration: j.age()})
+	s.handled(j)
+	if s.cfg.Monitors.Latency != nil {
+		s.recordLatency(j, StageHandle, "", j.age())
+	}
 	return err
+}
+
+func (s *Server) handling(j *job) {
+	s.mu.Lock()
+	s.handlers.add(j, time.Since(s.start))
+	s.mu.Unlock()
+}
+
+func (s *Server) handled(j *job) {
+	s.mu.Lock()
+	s.handlers.remove(j)
+	s.mu.Unlock()
 }
 
 func (q *optionalQueue) finished(j *job) bool {
@@ -102,15 +117,12 @@ func (q *optionalQueue) finished(j *job) bool {
 }
 
 // abandon drops the optional request whose handler takes too long or ended its
-// goroutine, and lets another worker go on with the rest. It returns false when
-// the handler has returned.
-func (q *optionalQueue) abandon(j *job) bool {
-	if !q.finished(j) {
-		return false
+// goroutine, and lets another worker go on with the rest.
+func (q *optionalQueue) abandon(j *job) {
+	if q.finished(j) {
+		q.server.ackControl(j.message)
+		go q.work()
 	}
-	q.server.ackControl(j.message)
-	go q.work()
-	return true
 }
 
 // close drops what has not been converted.
@@ -130,32 +142,18 @@ func (q *optionalQueue) close() {
 // remake makes the task of an optional request in the backlog anew.
 func (j *job) remake() {
 	s := j.server
-	err := j.handle(func(j *job) { s.unmake(j) })
+	fail := func(j *job) { s.step(slots.Event{Type: slots.Made, Result: slots.Failed}, j, nil) }
+	first := j.details.ID
+	err := j.handle(fail)
+	if err == nil && j.details.ID != first {
+		err = fmt.Errorf("%w: its ID was %q, then %q", ErrDetails, first, j.details.ID)
+	}
 	if err != nil {
-		if s.unmake(j) {
-			s.recordError(j.errorOf(External, err))
-		}
+		s.recordError(j.errorOf(External, err))
+		fail(j)
 		return
 	}
-	if o := s.step(slots.Event{Type: slots.Made, Task: j.forTable()}, j, nil); o.start {
-		j.run()
-	}
-}
-
-// unmake drops an optional request of the backlog whose task cannot be made
-// anew. It returns false when there is no need: the task has been made, or the
-// request was dropped meanwhile.
-func (s *Server) unmake(j *job) bool {
-	b := s.batches.Get().(*batch)
-	b.acts = b.acts[:0]
-	s.mu.Lock()
-	making := s.table.Job(j.ref).Phase == slots.Making
-	if making {
-		s.stepLocked(b, slots.Event{Type: slots.Made, Result: slots.Failed}, j, nil)
-	}
-	s.mu.Unlock()
-	s.carryOut(b, j)
-	return making
+	s.step(slots.Event{Type: slots.Made, Task: j.forTable()}, j, nil)
 }
 
 func size(m Message) int {

@@ -9,49 +9,42 @@ import (
 	"github.com/occamy-go/occamy/internal/slots"
 )
 
-// settleSoon settles in a goroutine of its own.
-func (s *Server) settleSoon(j *job, v slots.Verdict, why slots.Why) {
-	go j.settle(v, why)
-}
-
 // settle settles the job's message, outside its slot, and tries until it is
 // done, the delivery is lost, or SettleTimeout has passed. It is called once
-// for each message.
-func (j *job) settle(v slots.Verdict, why slots.Why) {
+// for each message. begun is when the table decided it.
+func (j *job) settle(v slots.Verdict, why slots.Why, begun time.Duration) {
 	s := j.server
-	begun := time.Now()
+	if v == slots.Return {
+		begun = j.waitOut(why, begun)
+	}
 	if v == slots.Forget || j.lost.Load() {
-		j.settled.Store(true)
-		s.recordError(j.errorOf(Protected, ErrDeliveryLost))
-		s.settleDone(j, slots.Forget, begun)
+		j.forgo(begun)
 		return
 	}
-	delay := j.delay(v, why)
-	j.settlement.setDeadline(begun.Add(delay + s.cfg.SettleTimeout))
-	if _, ok := j.message.(DelayedRequeuer); delay > 0 && !ok {
-		j.waitOut(delay)
-		delay = 0
+	j.settlement.setDeadline(s.start.Add(begun + s.cfg.SettleTimeout))
+	var err error
+	if id := j.known(); v == slots.Ack && !id.outcome && j.report.Load() == nil {
+		err = j.ack()
+	} else {
+		err = errNotYet
 	}
-	s.settles.add(j)
-	v, err := j.trySettle(&j.settlement, v, why, delay)
+	if err != nil {
+		err = j.trySettle(v, why)
+	}
 	if j.settled.CompareAndSwap(false, true) {
-		s.settles.remove(j)
 		if err != nil {
 			s.recordError(j.errorOf(Protected, fmt.Errorf("%w: %w", ErrNotSettled, err)))
-			v = slots.Forget
 		}
 		s.settleDone(j, v, begun)
 	}
 	j.settlement.end(errEnded)
 }
 
-// waitOut waits for the delay of a requeue, for as long as the delivery is ours
-// and the server runs.
-func (j *job) waitOut(delay time.Duration) {
-	select {
-	case <-j.settlement.Done():
-	case <-j.server.closed:
-	case <-time.After(delay):
+// forgo is the end of a message that somebody else has now.
+func (j *job) forgo(begun time.Duration) {
+	if j.settled.CompareAndSwap(false, true) {
+		j.server.recordError(j.errorOf(Protected, ErrDeliveryLost))
+		j.server.settleDone(j, slots.Forget, begun)
 	}
 }
 
@@ -60,17 +53,18 @@ func (s *Server) settleExpired(j *job) {
 	if j.settled.CompareAndSwap(false, true) {
 		s.recordError(j.errorOf(Protected, fmt.Errorf("%w: not within %v", ErrNotSettled, s.cfg.SettleTimeout)))
 		j.settlement.end(context.DeadlineExceeded)
-		s.settleDone(j, slots.Forget, time.Time{})
+		s.settleDone(j, slots.Forget, time.Since(s.start)-s.cfg.SettleTimeout)
 	}
 }
 
-func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Time) {
+func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Duration) {
 	j.endLease()
-	if s.cfg.Monitors.Latency != nil && !begun.IsZero() {
+	if s.cfg.Monitors.Latency != nil {
 		outcome := [...]string{slots.Ack: "acked", slots.Reject: "rejected", slots.Return: "requeued", slots.Forget: "lost"}[v]
-		s.latency(Latency{Stage: StageSettle, Kind: j.known().details.Kind, Status: Protected, Outcome: outcome, Duration: time.Since(begun)})
+		s.recordLatency(j, StageSettle, outcome, time.Since(s.start)-begun)
 	}
 	s.mu.Lock()
+	s.settles.remove(j)
 	s.unsettled--
 	if s.closing {
 		s.wakeShutdown()
@@ -78,65 +72,75 @@ func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Time) {
 	s.mu.Unlock()
 }
 
-// A settling that failed is tried again after a pause, which grows.
-const (
-	firstPause = 50 * time.Millisecond
-	lastPause  = 2 * time.Second
-)
+// errNotYet stands for a settlement that has not been tried.
+var errNotYet = errors.New("not tried yet")
 
-// trySettle returns how the message was settled in the end: a result that the
-// broker refuses for good turns an ack into a rejection.
-func (j *job) trySettle(ctx context.Context, v slots.Verdict, why slots.Why, delay time.Duration) (slots.Verdict, error) {
-	status, reason := j.end(v, why)
-	said := v == slots.Return
-	pause := firstPause
-	until, _ := ctx.Deadline()
+// ack is the whole settlement of a request that asked for nothing else.
+func (j *job) ack() error {
+	if !j.ours() {
+		return ErrDeliveryLost
+	}
+	return guard(func() error { return j.message.Ack(&j.settlement) })
+}
+
+// trySettle is the settlement with all that belongs to it, tried again and
+// again.
+func (j *job) trySettle(v slots.Verdict, why slots.Why) error {
+	t := settling{job: j, ctx: &j.settlement, verdict: v, delay: j.delay(v, why), said: v == slots.Return}
+	t.status, t.reason = j.end(v, why)
+	pause := 50 * time.Millisecond
 	for {
-		err := guard(func() error {
-			if err := j.flushProgress(ctx); err != nil {
-				return err
-			}
-			if !said {
-				err := j.publishOutcome(ctx, status, reason)
-				if errors.Is(err, ErrTooLarge) {
-					j.server.recordError(j.errorOf(Protected, err))
-					if v == slots.Ack {
-						v, status, reason = slots.Reject, Rejected, err.Error()
-						err = j.publishOutcome(ctx, status, reason)
-					} else {
-						err = nil // nothing smaller is left to say
-					}
-				}
-				if err != nil {
-					return err
-				}
-				said = true
-			}
-			if !j.ours() {
-				return ErrDeliveryLost
-			}
-			switch v {
-			case slots.Ack:
-				return j.message.Ack(ctx)
-			case slots.Reject:
-				return j.reject(ctx, reason)
-			}
-			return j.requeue(ctx, delay)
-		})
+		err := guard(t.try)
 		if err == nil || errors.Is(err, ErrDeliveryLost) || j.lost.Load() {
-			return v, err
-		}
-		left := time.Until(until)
-		if left < firstPause {
-			return v, err
+			return err
 		}
 		select {
-		case <-ctx.Done():
-			return v, err
-		case <-time.After(min(pause, left/2)):
-			pause = min(2*pause, lastPause)
+		case <-t.ctx.Done():
+			return err
+		case <-time.After(pause):
+			pause = min(2*pause, 2*time.Second)
 		}
 	}
+}
+
+// settling is a settlement that is under way.
+type settling struct {
+	job     *job
+	ctx     context.Context
+	verdict slots.Verdict
+	delay   time.Duration
+	status  OutcomeStatus
+	reason  string
+	said    bool // the outcome is published, or there is none
+}
+
+func (t *settling) try() error {
+	j := t.job
+	if err := j.flushProgress(t.ctx); err != nil {
+		return err
+	}
+	if !t.said {
+		err := j.publishOutcome(t.ctx, t.status, t.reason)
+		if errors.Is(err, ErrTooLarge) && t.verdict == slots.Ack {
+			j.server.recordError(j.errorOf(Protected, err))
+			t.verdict, t.status, t.reason = slots.Reject, Rejected, err.Error()
+			err = j.publishOutcome(t.ctx, t.status, t.reason)
+		}
+		if err != nil {
+			return err
+		}
+		t.said = true
+	}
+	if !j.ours() {
+		return ErrDeliveryLost
+	}
+	switch t.verdict {
+	case slots.Ack:
+		return j.message.Ack(t.ctx)
+	case slots.Reject:
+		return j.reject(t.ctx, t.reason)
+	}
+	return j.requeue(t.ctx, t.delay)
 }
 
 // end is what the request's sender is told.
@@ -160,11 +164,15 @@ func (j *job) end(v slots.Verdict, why slots.Why) (OutcomeStatus, string) {
 
 // delay is how long a request that is requeued should stay away.
 func (j *job) delay(v slots.Verdict, why slots.Why) time.Duration {
-	var r *requeueError
 	switch {
 	case v != slots.Return:
 		return 0
-	case why == slots.Asked && errors.As(j.failure, &r):
+	case why == slots.Asked:
+		var r *requeueError
+		errors.As(j.failure, &r)
+		if r == nil {
+			return 0 // another error that wraps ErrRequeue
+		}
 		return r.delay
 	case why == slots.NoSlot || why == slots.Draining:
 		return j.server.refusalDelay()
@@ -209,10 +217,34 @@ func (j *job) reject(ctx context.Context, reason string) error {
 }
 
 func (j *job) requeue(ctx context.Context, delay time.Duration) error {
-	if delay <= 0 {
-		return j.message.Reject(ctx, true)
+	if m, ok := j.message.(DelayedRequeuer); ok && delay > 0 {
+		return m.RequeueAfter(ctx, delay)
 	}
-	return j.message.(DelayedRequeuer).RequeueAfter(ctx, delay)
+	return j.message.Reject(ctx, true) // the delay has been waited out
+}
+
+// waitOut waits for the delay of a requeue whose broker has none, and returns
+// when the settling begins. Shutdown ends the wait.
+func (j *job) waitOut(why slots.Why, begun time.Duration) time.Duration {
+	delay := j.delay(slots.Return, why)
+	if _, ok := j.message.(DelayedRequeuer); ok || delay <= 0 {
+		return begun
+	}
+	s := j.server
+	s.mu.Lock()
+	s.settles.remove(j)
+	s.mu.Unlock()
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.closed:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	begun = time.Since(s.start)
+	s.settles.add(j, begun)
+	return begun
 }
 
 // refuse requeues a message that never became a job.
@@ -220,7 +252,7 @@ func (j *job) refuse() {
 	if j.stopWhy == slots.NoSlot {
 		j.server.recordError(j.errorOf(Empty, ErrNoSlot))
 	}
-	j.settle(slots.Return, j.stopWhy)
+	j.settle(slots.Return, j.stopWhy, j.arrived)
 }
 
 // guard makes a panic in an adapter an error.

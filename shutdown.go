@@ -34,6 +34,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.optional.close()
 		s.step(slots.Event{Type: slots.Shutdown}, nil, nil)
 		s.stopTimers()
+		s.workers.close()
 	}
 	if s.awaitQuiet(ctx.Done()) {
 		return s.remains()
@@ -84,11 +85,8 @@ func (s *Server) wakeShutdown() {
 func (s *Server) stopTimers() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range []*time.Timer{s.expansion, s.refill} {
-		if t != nil {
-			t.Stop()
-		}
-	}
+	s.expansion.stop()
+	s.refill.stop()
 }
 
 // remains returns an error that names what Shutdown leaves behind.

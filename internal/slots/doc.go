@@ -86,12 +86,10 @@
 //
 //   - if an internal owner (a protected root) is hungry: the one with the least
 //     (claim + 1) / weight gets one more; ties go to the higher priority, then
-//     to the larger claim, then to the older root (the Ref that was made
-//     first);
+//     to the older root (the Ref that was made first);
 //   - else, of the hungry external owners and the first ready job of the
 //     backlog (only while not draining; by priority, then arrival; its claim
-//     is 0), likewise; on a tie after priority and claim the backlog job goes
-//     last.
+//     is 0), likewise.
 //
 // A backlog job starts at once, and is hungry from then on if it may be asked.
 // An owner that got a slot stays hungry until the fill is over, and all its
