@@ -33,6 +33,9 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 		case slots.Report:
 			s.recordError(j.errorOf(j.status, ErrStuck))
 		case slots.Settle:
+			if a.Why == slots.NoSlot || a.Why == slots.Timeout {
+				s.recordError(j.errorOf(Protected, causeOf(a.Why)))
+			}
 			if j == self {
 				o.settle, o.verdict, o.why = true, a.Verdict, a.Why
 			} else {

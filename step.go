@@ -60,7 +60,8 @@ func (s *Server) stepLocked(b *batch, e *slots.Event, now time.Duration, self *j
 		s.kills.remove(self)
 		s.left(self, now)
 	}
-	b.effects = s.table.Step(now, *e, b.effects[:0])
+	s.now = max(s.now, now) // goroutines may come in another order than they looked at the clock
+	b.effects = s.table.Step(s.now, *e, b.effects[:0])
 	b.acts = b.acts[:0]
 	for i := range b.effects {
 		f := &b.effects[i]
@@ -133,7 +134,7 @@ func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
 			s.recordSlot(j, Empty, j.status, now)
 		}
 	case slots.Stop:
-		j.stopped, j.stopWhy = now, f.Why
+		j.stopped, j.stopWhy = max(now, 1), f.Why // zero: not stopped
 		if f.Why == slots.Preempted {
 			s.preemptions++
 		}

@@ -43,7 +43,7 @@ func (j *job) converted(err error) own {
 // refused notes why a message gave no task.
 func (j *job) refused(err error) slots.Result {
 	j.failure = err
-	if errors.Is(err, ErrRequeue) {
+	if !isPanic(err) && errors.Is(err, ErrRequeue) {
 		return slots.Requeue
 	}
 	if j.ctx.Err() == nil {
@@ -63,14 +63,18 @@ func (j *job) goOn(o own) {
 
 // handlerExpired: the handler of a request, or of an optional request, did not
 // return in time. Its message is rejected; what it returns later is discarded.
+// One that returns at this very moment has returned in time.
 func (s *Server) handlerExpired(j *job) {
-	s.recordError(j.errorOf(Empty, fmt.Errorf("%w: it has not returned after %v", ErrHandlerTimeout, s.cfg.HandlerTimeout)))
+	late := false
 	if j.optional {
-		s.optional.abandon(j)
+		late = s.optional.abandon(j) || s.unmake(j)
 	} else {
-		s.stepAside(slots.ConvertTimedOut, j)
+		late = s.stepAside(slots.ConvertTimedOut, j)
 	}
-	j.ctx.end(ErrHandlerTimeout)
+	if late {
+		j.ctx.end(ErrHandlerTimeout)
+		s.recordError(j.errorOf(Empty, fmt.Errorf("%w: it has not returned after %v", ErrHandlerTimeout, s.cfg.HandlerTimeout)))
+	}
 }
 
 // run calls Do, in the job's goroutine, frees the slot when it returned, and
@@ -83,7 +87,7 @@ func (j *job) run() {
 			j.goOn(j.finish(newPanic("Do", recover())))
 		}
 	}()
-	err := j.do()
+	err := sound("Do", j.do())
 	returned = true
 	j.goOn(j.finish(err))
 }
@@ -152,12 +156,15 @@ func (j *job) recordEnd(err error) {
 	s.recordLatency(j, StageRun, outcome, end-placed)
 }
 
-// stepAside is a step about a job in whose goroutine it is not.
-func (s *Server) stepAside(t slots.EventType, j *job) {
-	if o := s.step(slots.Event{Type: t}, j, nil); o.settle {
+// stepAside is a step about a job in whose goroutine it is not. It reports
+// whether the message is settled for it.
+func (s *Server) stepAside(t slots.EventType, j *job) bool {
+	o := s.step(slots.Event{Type: t}, j, nil)
+	if o.settle {
 		j.ctx.end(causeOf(o.why))
 		go j.settle(o.verdict, o.why, o.at)
 	}
+	return o.settle
 }
 
 func (s *Server) stopExpired(j *job) {
@@ -194,6 +201,22 @@ func (j *job) endTimers() {
 	if j.limit != nil {
 		j.limit.Stop()
 	}
+}
+
+// sound returns an error that code of the user gave, or, when its own methods
+// panic, as those of a nil pointer in an error do, one that says so.
+func sound(op string, err error) (checked error) {
+	if err == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			checked = newPanic(op, v)
+		}
+	}()
+	_ = err.Error()
+	_ = errors.Is(err, ErrRequeue)
+	return err
 }
 
 func isPanic(err error) bool {
