@@ -53,6 +53,9 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 		case slots.Ask:
 			s.launch(j, (*job).ask)
 		case slots.Release:
+			if j.controller != nil {
+				j.leftover() // of a task that never began
+			}
 		}
 		*a = act{}
 	}

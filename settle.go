@@ -33,6 +33,9 @@ func (j *job) settle(v slots.Verdict, why slots.Why, begun time.Duration) {
 	}
 	if j.settled.CompareAndSwap(false, true) {
 		if err != nil {
+			if j.lost.Load() && !errors.Is(err, ErrDeliveryLost) {
+				err = fmt.Errorf("%w: %w", ErrDeliveryLost, err)
+			}
 			s.recordError(j.errorOf(Protected, fmt.Errorf("%w: %w", ErrNotSettled, err)))
 			v = slots.Forget
 		}
