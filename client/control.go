@@ -22,8 +22,8 @@ const (
 // then wraps broker.ErrNobody. A nil error says that a server took it, which
 // is not yet that the task acted on it.
 func (c *Client) Control(ctx context.Context, id string, headers occamy.Headers, body []byte) error {
-	if id == "" {
-		return fmt.Errorf("%w: a control message needs a task ID", ErrInvalid)
+	if err := broker.CheckID(id); err != nil {
+		return err
 	}
 	begin, pause := time.Now(), firstPause
 	for {
@@ -67,7 +67,7 @@ func (c *Client) Resume(ctx context.Context, server string) error {
 
 func (c *Client) command(ctx context.Context, command, key, target string) error {
 	if target == "" {
-		return fmt.Errorf("%w: the command %q needs a target", ErrInvalid, command)
+		return fmt.Errorf("%w: the command %q needs a target", broker.ErrInvalid, command)
 	}
 	if err := c.b.Command(ctx, occamy.Headers{c.keys.Command: command, key: target}); err != nil {
 		return fmt.Errorf("%s %q: %w", command, target, err)

@@ -97,11 +97,11 @@ func TestCommandsNameTheirTargets(t *testing.T) {
 			t.Errorf("sent %v, %v; want %v", got, err, tc.want)
 		}
 		got = nil
-		if err := tc.send(t.Context(), ""); !errors.Is(err, client.ErrInvalid) || got != nil {
+		if err := tc.send(t.Context(), ""); !errors.Is(err, broker.ErrInvalid) || got != nil {
 			t.Errorf("without a target: sent %v, %v; want nothing and ErrInvalid", got, err)
 		}
 	}
-	if err := c.Control(t.Context(), "", nil, nil); !errors.Is(err, client.ErrInvalid) {
+	if err := c.Control(t.Context(), "", nil, nil); !errors.Is(err, broker.ErrInvalid) {
 		t.Errorf("Control without an ID gives %v, want ErrInvalid", err)
 	}
 }

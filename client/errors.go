@@ -16,8 +16,6 @@ var (
 	// outcome already, so a wait could not tell the two apart. Nothing was
 	// submitted.
 	ErrEnded = errors.New("client: a request with that ID has ended already")
-	// ErrInvalid: a request or command lacks what it needs. Nothing was sent.
-	ErrInvalid = errors.New("client: invalid request")
 )
 
 // RejectedError is returned by a wait for a request that was rejected for good

@@ -30,25 +30,29 @@ func (c *Client) Queues(ctx context.Context) ([]broker.Queue, error) {
 	return queues, nil
 }
 
-// CheckKind asks servers whether they know a kind, for as long as wait. It
-// returns an *UnknownKindError when servers answer and none of them does, and
-// nil when one does or none answers: a fleet that is down still accepts
-// requests.
-func (c *Client) CheckKind(ctx context.Context, kind string, wait time.Duration) error {
+// CheckKind asks servers whether they know a kind, for as long as wait, and
+// returns how many do. The error is an *UnknownKindError when servers answer
+// and none of them does; that none answers is no error, since a fleet that is
+// down still accepts requests.
+func (c *Client) CheckKind(ctx context.Context, kind string, wait time.Duration) (int, error) {
 	servers, err := c.Servers(ctx, wait)
 	if err != nil || len(servers) == 0 {
-		return err
+		return 0, err
 	}
+	knowing := 0
 	known := make(map[string]bool)
 	for _, s := range servers {
 		for _, k := range s.Kinds {
 			known[k] = true
 		}
+		if slices.Contains(s.Kinds, kind) {
+			knowing++
+		}
 	}
-	if known[kind] {
-		return nil
+	if knowing > 0 {
+		return knowing, nil
 	}
-	return &UnknownKindError{Kind: kind, Known: slices.Sorted(maps.Keys(known))}
+	return 0, &UnknownKindError{Kind: kind, Known: slices.Sorted(maps.Keys(known))}
 }
 
 // DeadLetters returns up to limit dead letters, oldest first; all for a limit

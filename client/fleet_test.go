@@ -15,15 +15,19 @@ func TestCheckKind(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		servers []occamy.Snapshot
-		known   bool
+		knowing int
+		unknown bool
 	}{
-		{"one server knows it", []occamy.Snapshot{a, {Kinds: []string{"k"}}}, true},
-		{"nobody answers", nil, true},
-		{"those who answer do not know it", []occamy.Snapshot{a, b}, false},
+		{"one server knows it", []occamy.Snapshot{a, {Kinds: []string{"k"}}}, 1, false},
+		{"nobody answers", nil, 0, false},
+		{"those who answer do not know it", []occamy.Snapshot{a, b}, 0, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			err := client.New(&fake{servers: tc.servers}).CheckKind(t.Context(), "k", 0)
-			if tc.known {
+			knowing, err := client.New(&fake{servers: tc.servers}).CheckKind(t.Context(), "k", 0)
+			if knowing != tc.knowing {
+				t.Errorf("%d servers know it, want %d", knowing, tc.knowing)
+			}
+			if !tc.unknown {
 				if err != nil {
 					t.Error(err)
 				}
@@ -46,9 +50,10 @@ func TestErrorsOfTheBrokerPass(t *testing.T) {
 	_, queues := c.Queues(t.Context())
 	_, letters := c.DeadLetters(t.Context(), 0)
 	_, letter := c.DeadLetter(t.Context(), "x")
+	_, kind := c.CheckKind(t.Context(), "k", 0)
 	for name, err := range map[string]error{
 		"Servers": servers, "Queues": queues, "DeadLetters": letters, "DeadLetter": letter,
-		"Retry": c.Retry(t.Context(), "x"), "CheckKind": c.CheckKind(t.Context(), "k", 0),
+		"Retry": c.Retry(t.Context(), "x"), "CheckKind": kind,
 	} {
 		if !errors.Is(err, broker.ErrNotFound) {
 			t.Errorf("%s gives %v, want what the broker gave", name, err)

@@ -43,25 +43,28 @@ type Request struct {
 }
 
 // Submit hands a request to the broker and returns its ID once the broker has
-// confirmed that it keeps the request. The ID is returned with an error too,
-// unless that wraps ErrInvalid: after one that does not wrap occamy.ErrTooLarge
-// the request may have been kept all the same, and may be submitted again with
-// the same ID.
+// confirmed that it keeps the request. The ID is returned with an error too:
+// unless that wraps broker.ErrInvalid or occamy.ErrTooLarge, the request may
+// have been kept all the same, and may be submitted again with the same ID.
 //
 // The outcome is asked for, so that a wait always gets an end; a caller who
 // wants none sets the outcome header to "false".
 func (c *Client) Submit(ctx context.Context, r Request) (string, error) {
 	m, err := c.message(r)
 	if err != nil {
-		return "", err
+		return m.ID, err
 	}
+	return m.ID, c.submit(ctx, m)
+}
+
+func (c *Client) submit(ctx context.Context, m broker.Request) error {
 	if _, ok := m.Headers[c.keys.Outcome]; !ok {
 		m.Headers[c.keys.Outcome] = "true"
 	}
 	if err := c.b.Submit(ctx, m); err != nil {
-		return m.ID, fmt.Errorf("submit request %q: %w", m.ID, err)
+		return fmt.Errorf("submit request %q: %w", m.ID, err)
 	}
-	return m.ID, nil
+	return nil
 }
 
 // SubmitAndWait submits a request and waits for its outcome, as Wait does. It
@@ -72,23 +75,29 @@ func (c *Client) Submit(ctx context.Context, r Request) (string, error) {
 // the ID of a request that still runs, both callers get the outcome of
 // whichever ends first.
 func (c *Client) SubmitAndWait(ctx context.Context, r Request, onProgress func([]byte)) (occamy.Outcome, error) {
-	if r.ID == "" {
-		r.ID = NewID()
-	} else if _, err := c.b.Result(ctx, r.ID); err == nil {
-		return occamy.Outcome{ID: r.ID}, fmt.Errorf("%w: %q", ErrEnded, r.ID)
-	} else if !errors.Is(err, broker.ErrNotFound) {
-		return occamy.Outcome{ID: r.ID}, fmt.Errorf("look for request %q: %w", r.ID, err)
+	m, err := c.message(r)
+	pending := occamy.Outcome{ID: m.ID, Kind: m.Kind}
+	if err != nil {
+		return pending, err
+	}
+	if r.ID != "" {
+		switch _, err := c.b.Result(ctx, m.ID); {
+		case err == nil:
+			return pending, fmt.Errorf("%w: %q", ErrEnded, m.ID)
+		case !errors.Is(err, broker.ErrNotFound):
+			return pending, fmt.Errorf("look for request %q: %w", m.ID, err)
+		}
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	events, err := c.b.Watch(watching, r.ID)
+	events, err := c.b.Watch(watching, m.ID)
 	if err != nil {
-		return occamy.Outcome{ID: r.ID}, fmt.Errorf("watch request %q: %w", r.ID, err)
+		return pending, fmt.Errorf("watch request %q: %w", m.ID, err)
 	}
-	if _, err := c.Submit(ctx, r); err != nil {
-		return occamy.Outcome{ID: r.ID}, err
+	if err := c.submit(ctx, m); err != nil {
+		return pending, err
 	}
-	return c.await(ctx, r.ID, events, onProgress)
+	return c.await(ctx, m.ID, events, onProgress)
 }
 
 // Optional sends an optional request: help that is welcome where there is
@@ -98,7 +107,7 @@ func (c *Client) SubmitAndWait(ctx context.Context, r Request, onProgress func([
 func (c *Client) Optional(ctx context.Context, r Request) (string, error) {
 	m, err := c.message(r)
 	if err != nil {
-		return "", err
+		return m.ID, err
 	}
 	if err := c.b.Optional(ctx, m); err != nil {
 		return m.ID, fmt.Errorf("send optional request %q: %w", m.ID, err)
@@ -108,18 +117,15 @@ func (c *Client) Optional(ctx context.Context, r Request) (string, error) {
 
 // message is the request as the broker takes it, with headers of its own.
 func (c *Client) message(r Request) (broker.Request, error) {
-	if r.Kind == "" {
-		return broker.Request{}, fmt.Errorf("%w: it has no kind", ErrInvalid)
-	}
-	if r.Timeout < 0 {
-		return broker.Request{}, fmt.Errorf("%w: its timeout is %v; want 0 (none) or more", ErrInvalid, r.Timeout)
-	}
 	m := broker.Request{Kind: r.Kind, ID: r.ID, Headers: maps.Clone(r.Headers), Body: r.Body}
 	if m.ID == "" {
 		m.ID = NewID()
 	}
 	if m.Headers == nil {
 		m.Headers = make(occamy.Headers)
+	}
+	if r.Timeout < 0 {
+		return m, fmt.Errorf("%w: the timeout is %v; want 0 (none) or more", broker.ErrInvalid, r.Timeout)
 	}
 	if r.Timeout > 0 {
 		m.Headers[c.keys.Timeout] = r.Timeout.String()
@@ -130,5 +136,5 @@ func (c *Client) message(r Request) (broker.Request, error) {
 	if r.Priority != 0 {
 		m.Headers[c.keys.Priority] = strconv.Itoa(r.Priority)
 	}
-	return m, nil
+	return m, m.Check()
 }

@@ -67,12 +67,17 @@ func TestSubmitRefusesWhatCannotBeARequest(t *testing.T) {
 	for name, r := range map[string]client.Request{
 		"no kind":          {},
 		"negative timeout": {Kind: "k", Timeout: -1},
+		"bad ID":           {Kind: "k", ID: "a\nb"},
+		"bad header":       {Kind: "k", Headers: occamy.Headers{"a b": "c"}},
 	} {
-		if _, err := c.Submit(t.Context(), r); !errors.Is(err, client.ErrInvalid) {
-			t.Errorf("%s: Submit gives %v, want ErrInvalid", name, err)
+		if _, err := c.Submit(t.Context(), r); !errors.Is(err, broker.ErrInvalid) {
+			t.Errorf("%s: Submit gives %v, want broker.ErrInvalid", name, err)
 		}
-		if _, err := c.Optional(t.Context(), r); !errors.Is(err, client.ErrInvalid) {
-			t.Errorf("%s: Optional gives %v, want ErrInvalid", name, err)
+		if _, err := c.Optional(t.Context(), r); !errors.Is(err, broker.ErrInvalid) {
+			t.Errorf("%s: Optional gives %v, want broker.ErrInvalid", name, err)
+		}
+		if _, err := c.SubmitAndWait(t.Context(), r, nil); !errors.Is(err, broker.ErrInvalid) {
+			t.Errorf("%s: SubmitAndWait gives %v, want broker.ErrInvalid", name, err)
 		}
 	}
 }
