@@ -1,0 +1,133 @@
+package occamy
+
+import (
+	"sync"
+	"time"
+)
+
+// expiry watches over things that may all take equally long, such as a stop:
+// a queue in order of their deadlines, with one timer for all. The timer is set
+// only when it is not running and somebody is in the queue, so a server whose
+// tasks end in time sets it at most once for each wait.
+type expiry struct {
+	wait    time.Duration // negative: nothing ever expires
+	start   time.Time     // what due counts from
+	expired func(*job)    // called without the lock; a job that was removed meanwhile is the callee's to notice
+	which   queueKind
+
+	mu    sync.Mutex
+	queue jobQueue // guarded by mu
+	timer *time.Timer
+	armed bool
+}
+
+func (x *expiry) add(j *job) {
+	if x.wait < 0 {
+		return
+	}
+	x.mu.Lock()
+	l := &j.links[x.which]
+	l.due = time.Since(x.start) + x.wait
+	x.queue.push(j, x.which)
+	if !x.armed {
+		x.armed = true
+		x.arm(x.wait)
+	}
+	x.mu.Unlock()
+}
+
+// remove reports whether the job was in the queue.
+func (x *expiry) remove(j *job) bool {
+	if x.wait < 0 {
+		return false
+	}
+	x.mu.Lock()
+	ok := x.queue.remove(j, x.which)
+	x.mu.Unlock()
+	return ok
+}
+
+func (x *expiry) arm(d time.Duration) {
+	if x.timer == nil {
+		x.timer = time.AfterFunc(d, x.fire)
+		return
+	}
+	x.timer.Reset(d)
+}
+
+func (x *expiry) fire() {
+	for {
+		x.mu.Lock()
+		j := x.queue.head
+		if j == nil {
+			x.armed = false
+			x.mu.Unlock()
+			return
+		}
+		if d := j.links[x.which].due - time.Since(x.start); d > 0 {
+			x.arm(d)
+			x.mu.Unlock()
+			return
+		}
+		x.queue.remove(j, x.which)
+		x.mu.Unlock()
+		x.expired(j)
+	}
+}
+
+func (x *expiry) stop() {
+	x.mu.Lock()
+	if x.timer != nil {
+		x.timer.Stop()
+	}
+	x.mu.Unlock()
+}
+
+// queueKind says which of a job's links a queue uses.
+type queueKind uint8
+
+const (
+	inHandler queueKind = iota
+	inKill
+	inExpand
+	inSettle
+	queueKinds
+)
+
+type link struct {
+	prev, next *job
+	due        time.Duration
+	in         bool
+}
+
+type jobQueue struct{ head, tail *job }
+
+func (q *jobQueue) push(j *job, k queueKind) {
+	l := &j.links[k]
+	l.prev, l.next, l.in = q.tail, nil, true
+	if q.tail != nil {
+		q.tail.links[k].next = j
+	} else {
+		q.head = j
+	}
+	q.tail = j
+}
+
+func (q *jobQueue) remove(j *job, k queueKind) bool {
+	l := &j.links[k]
+	if !l.in {
+		return false
+	}
+	if l.prev != nil {
+		l.prev.links[k].next = l.next
+	} else {
+		q.head = l.next
+	}
+	if l.next != nil {
+		l.next.links[k].prev = l.prev
+	} else {
+		q.tail = l.prev
+	}
+	*l = link{}
+	return true
+}

@@ -1,0 +1,170 @@
+package occamy
+
+import (
+	"time"
+
+	"github.com/occamy-go/occamy/internal/slots"
+)
+
+// batch is the room that one step needs; batches are reused.
+type batch struct {
+	effects []slots.Effect
+	acts    []act
+}
+
+// act is an effect that is carried out without the lock.
+type act struct {
+	slots.Effect
+	job *job
+}
+
+// own is what a step says to the job whose goroutine called it.
+type own struct {
+	start   bool
+	settle  bool
+	verdict slots.Verdict
+	why     slots.Why
+}
+
+// step has the table decide on an event and carries out what it says. fresh is
+// the job that the event brings, offers are those that it offers. What the
+// step says to self, the job in whose goroutine it is called, is left to the
+// caller.
+func (s *Server) step(e slots.Event, self *job, offers []*job) own {
+	b := s.batches.Get().(*batch)
+	s.mu.Lock()
+	s.stepLocked(b, e, self, offers)
+	s.mu.Unlock()
+	return s.carryOut(b, self)
+}
+
+// stepLocked is the part of a step under the lock: what the table decides, and
+// who it is about.
+func (s *Server) stepLocked(b *batch, e slots.Event, self *job, offers []*job) {
+	if self != nil {
+		e.Job = self.ref // zero for a job that the event brings
+	}
+	if e.Type == slots.Finish {
+		s.left(self)
+	}
+	now := time.Since(s.start)
+	b.effects = s.table.Step(now, e, b.effects[:0])
+	b.acts = b.acts[:0]
+	for _, f := range b.effects {
+		j := s.subject(f, self, offers)
+		if j = s.note(f, j, now); j != nil {
+			b.acts = append(b.acts, act{f, j})
+		}
+	}
+	if len(s.waiters) > 0 {
+		s.promise()
+	}
+	if s.closing {
+		s.wakeShutdown()
+	}
+}
+
+func (s *Server) jobAt(r slots.Ref) *job {
+	if i := r.Index(); i >= 0 && i < len(s.jobs) && s.jobs[i] != nil && s.jobs[i].ref == r {
+		return s.jobs[i]
+	}
+	return nil
+}
+
+// subject returns the job that an effect is about, and takes in one that the
+// table has only now given a name.
+func (s *Server) subject(f slots.Effect, self *job, offers []*job) *job {
+	if f.Job == 0 {
+		if f.Type == slots.Drop && f.Offer >= 0 && f.Offer < len(offers) {
+			return offers[f.Offer]
+		}
+		return self
+	}
+	if j := s.jobAt(f.Job); j != nil {
+		return j
+	}
+	j := self
+	if f.Offer >= 0 && f.Offer < len(offers) && (f.Type == slots.Start || f.Type == slots.Place) {
+		j = offers[f.Offer]
+	}
+	i := f.Job.Index()
+	for len(s.jobs) <= i {
+		s.jobs = append(s.jobs, nil)
+	}
+	s.jobs[i] = j
+	j.ref = f.Job
+	t := s.table.Job(f.Job)
+	j.status = statusOf(t.Status)
+	if o := s.jobAt(t.Owner); o != nil {
+		j.owner = o
+		j.details.Priority = t.Priority
+	}
+	return j
+}
+
+// note keeps the books for an effect and returns the job for which something
+// is to be done without the lock, or nil.
+func (s *Server) note(f slots.Effect, j *job, now time.Duration) *job {
+	switch f.Type {
+	case slots.Convert:
+		s.refusals = 0
+		s.unsettled++
+		s.handlers.add(j)
+	case slots.Hold:
+		s.unsettled++
+		return nil
+	case slots.Refuse:
+		s.unsettled++
+		s.refusals++
+		j.stopWhy = f.Why
+	case slots.Start:
+		j.slot, j.placed = f.Slot, s.start.Add(now)
+		j.doing = true
+		s.events.slot(SlotChange{Slot: f.Slot, From: Empty, To: j.status, ID: j.details.ID, Kind: j.details.Kind, Time: j.placed})
+	case slots.Stop:
+		j.stopped, j.stopWhy = s.start.Add(now), f.Why
+		if f.Why == slots.Preempted {
+			s.preemptions++
+		}
+		s.kills.add(j)
+	case slots.ArmExpansion:
+		s.expansion = arm(s.expansion, f.At-now, func() { s.step(slots.Event{Type: slots.ExpansionDue}, nil, nil) })
+		return nil
+	case slots.ArmRefill:
+		s.refill = arm(s.refill, f.At-now, func() { s.step(slots.Event{Type: slots.RefillDue}, nil, nil) })
+		return nil
+	case slots.Ask:
+		j.asked = f.N
+		s.asks.add(j)
+	case slots.Make:
+		again := s.newJob(j.message, j.arrived)
+		again.ref, again.identity, again.status, again.optional = j.ref, j.identity, j.status, true
+		again.deadline, j.deadline = j.deadline, nil
+		s.jobs[j.ref.Index()] = again
+		s.left(j)
+		j.ref = 0
+		return again
+	case slots.Release:
+		s.jobs[f.Job.Index()] = nil
+		s.unclaim(j)
+		j.endTimers()
+	}
+	return j
+}
+
+// left notes that the job's slot is empty.
+func (s *Server) left(j *job) {
+	if j.slot < 0 {
+		return
+	}
+	s.events.slot(SlotChange{Slot: j.slot, From: j.status, To: Empty, ID: j.details.ID, Kind: j.details.Kind, Time: time.Now()})
+	j.slot = -1
+}
+
+func arm(t *time.Timer, d time.Duration, f func()) *time.Timer {
+	if t == nil {
+		return time.AfterFunc(max(d, 0), f)
+	}
+	t.Reset(max(d, 0))
+	return t
+}
