@@ -34,6 +34,7 @@ func (s *Server) carryOut(b *batch, self *job) (o own) {
 			if j == self {
 				o.settle, o.verdict, o.why = true, a.Verdict, a.Why
 			} else {
+				j.ctx.end(causeOf(a.Why)) // its handler may still run
 				s.settleSoon(j, a.Verdict, a.Why)
 			}
 		case slots.Keep:

@@ -128,7 +128,11 @@ func (q *optionalQueue) close() {
 func (j *job) remake() {
 	s := j.server
 	fail := func(j *job) { s.step(slots.Event{Type: slots.Made, Result: slots.Failed}, j, nil) }
+	first := j.details.ID
 	err := j.handle(fail)
+	if err == nil && j.details.ID != first {
+		err = fmt.Errorf("%w: its ID was %q, then %q", ErrDetails, first, j.details.ID)
+	}
 	if err != nil {
 		s.recordError(j.errorOf(External, err))
 		fail(j)

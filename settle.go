@@ -20,10 +20,15 @@ func (s *Server) settleSoon(j *job, v slots.Verdict, why slots.Why) {
 func (j *job) settle(v slots.Verdict, why slots.Why) {
 	s := j.server
 	begun := time.Now()
+	delay := j.delay(v, why)
+	if _, ok := j.message.(DelayedRequeuer); !ok && delay > 0 {
+		s.waitOut(delay)
+		delay, begun = 0, time.Now()
+	}
 	if v != slots.Forget && !j.lost.Load() {
 		j.settlement.setDeadline(begun.Add(s.cfg.SettleTimeout))
 		s.settles.add(j)
-		err := j.trySettle(&j.settlement, v, why)
+		err := j.trySettle(&j.settlement, v, why, delay)
 		if j.settled.CompareAndSwap(false, true) {
 			s.settles.remove(j)
 			if err != nil {
@@ -62,9 +67,8 @@ func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Time) {
 	s.mu.Unlock()
 }
 
-func (j *job) trySettle(ctx context.Context, v slots.Verdict, why slots.Why) error {
+func (j *job) trySettle(ctx context.Context, v slots.Verdict, why slots.Why, delay time.Duration) error {
 	status, reason := j.end(v, why)
-	delay := j.delay(v, why)
 	said := v == slots.Return
 	pause := 50 * time.Millisecond
 	for {
@@ -180,15 +184,17 @@ func (j *job) requeue(ctx context.Context, delay time.Duration) error {
 	if delay <= 0 {
 		return j.message.Reject(ctx, true)
 	}
-	if m, ok := j.message.(DelayedRequeuer); ok {
-		return m.RequeueAfter(ctx, delay)
-	}
+	return j.message.(DelayedRequeuer).RequeueAfter(ctx, delay)
+}
+
+// waitOut is the delay of a message whose broker has none. Shutdown ends it.
+func (s *Server) waitOut(delay time.Duration) {
+	t := time.NewTimer(delay)
+	defer t.Stop()
 	select {
-	case <-ctx.Done():
-	case <-j.server.closed:
-	case <-time.After(delay):
+	case <-t.C:
+	case <-s.closed:
 	}
-	return j.message.Reject(ctx, true)
 }
 
 // refuse requeues a message that never became a job.

@@ -44,7 +44,10 @@ func (s *Server) stepLocked(b *batch, e slots.Event, self *job, offers []*job) {
 	if self != nil {
 		e.Job = self.ref // zero for a job that the event brings
 	}
-	if e.Type == slots.Finish {
+	switch e.Type {
+	case slots.Arrive:
+		s.unsettled++ // whatever becomes of it, it is settled once
+	case slots.Finish:
 		s.left(self)
 	}
 	now := time.Since(s.start)
@@ -108,13 +111,10 @@ func (s *Server) note(f slots.Effect, j *job, now time.Duration) *job {
 	switch f.Type {
 	case slots.Convert:
 		s.refusals = 0
-		s.unsettled++
 		s.handlers.add(j)
 	case slots.Hold:
-		s.unsettled++
 		return nil
 	case slots.Refuse:
-		s.unsettled++
 		s.refusals++
 		j.stopWhy = f.Why
 	case slots.Start:
