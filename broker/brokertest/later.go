@@ -1,0 +1,3 @@
+package brokertest
+
+var leaseTests, capacityTests, faultTests, outcomeTests, deadTests, inputTests, endTests, serverTests []test
