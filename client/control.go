@@ -48,8 +48,8 @@ func (c *Client) Control(ctx context.Context, id string, headers occamy.Headers,
 
 // Cancel ends the requests and tasks that bear an ID, wherever they are, and
 // has servers remember the ID for a while, so that one which still waits in a
-// queue is not run. It is no error when there are none: the command goes to all
-// servers and none answers.
+// queue is not run. It reaches the servers that are there now, and is no error
+// when there are none, since a command has no answer.
 func (c *Client) Cancel(ctx context.Context, id string) error {
 	return c.command(ctx, occamy.CommandCancel, c.keys.TaskID, id)
 }
