@@ -33,9 +33,7 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 		case slots.Report:
 			s.recordError(j.errorOf(j.status, ErrStuck))
 		case slots.Settle:
-			if a.Why == slots.NoSlot || a.Why == slots.Timeout {
-				s.recordError(j.errorOf(Protected, causeOf(a.Why)))
-			}
+			s.recordVerdict(j, a.Why)
 			if j == self {
 				o.settle, o.verdict, o.why = true, a.Verdict, a.Why
 			} else {
@@ -61,6 +59,15 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 	}
 	s.batches.Put(b)
 	return o
+}
+
+// recordVerdict records why a request is requeued or rejected, where no error
+// of its task or handler tells.
+func (s *Server) recordVerdict(j *job, why slots.Why) {
+	switch why {
+	case slots.NoSlot, slots.Timeout:
+		s.recordError(j.errorOf(Protected, causeOf(why)))
+	}
 }
 
 // dropped records what is lost with an offer or an optional request.

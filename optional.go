@@ -165,8 +165,8 @@ func (j *job) remake() {
 func (s *Server) unmake(j *job) bool {
 	b := s.batches.Get().(*batch)
 	b.acts = b.acts[:0]
-	now := time.Since(s.start)
 	s.mu.Lock()
+	now := time.Since(s.start)
 	making := s.table.Job(j.ref).Phase == slots.Making
 	if making {
 		s.stepLocked(b, &slots.Event{Type: slots.Made, Result: slots.Failed}, now, j, nil)

@@ -35,6 +35,8 @@ type Server struct {
 	refill      alarm         // guarded by mu
 	closing     bool          // guarded by mu
 	closed      chan struct{} // closed when closing begins
+	done        chan struct{} // closed when Shutdown is over
+	doneOnce    sync.Once
 	quiet       chan struct{} // closed and made anew when something ends while closing
 	unsettled   int           // request messages taken and neither settled nor given up
 
@@ -83,6 +85,7 @@ func New(cfg Config) (*Server, error) {
 		}),
 		withdrawn: make(chan struct{}),
 		closed:    make(chan struct{}),
+		done:      make(chan struct{}),
 		quiet:     make(chan struct{}),
 	}
 	s.handlers = expiry{server: s, which: inHandler, wait: cfg.HandlerTimeout, expired: s.handlerExpired}
@@ -99,10 +102,11 @@ func New(cfg Config) (*Server, error) {
 // Info describes the server.
 func (s *Server) Info() Info { return s.info }
 
-// Serve takes messages from a source until ctx ends or Shutdown begins, and
-// returns nil then, or the error that the source cannot overcome. Tasks go on
-// when it returns: Shutdown ends them. It may be called for several sources. It
-// returns ErrServerClosed at once after Shutdown.
+// Serve takes messages from a source until ctx ends or Shutdown is over, and
+// returns nil then, or the error that the source cannot overcome. (While
+// Shutdown waits for tasks, control messages still reach them.) When ctx ends,
+// tasks go on: Shutdown ends them. Serve may be called for several sources. It
+// returns ErrServerClosed at once after Shutdown has begun.
 func (s *Server) Serve(ctx context.Context, source Source) error {
 	select {
 	case <-s.closed:
@@ -113,7 +117,7 @@ func (s *Server) Serve(ctx context.Context, source Source) error {
 	defer cancel(nil)
 	go func() {
 		select {
-		case <-s.closed:
+		case <-s.done:
 			cancel(ErrServerClosed)
 		case <-ctx.Done():
 		}

@@ -157,7 +157,7 @@ func (j *job) recordEnd(err error) {
 }
 
 // stepAside is a step about a job in whose goroutine it is not. It reports
-// whether the message is settled for it.
+// whether the job's message is settled by it.
 func (s *Server) stepAside(t slots.EventType, j *job) bool {
 	o := s.step(slots.Event{Type: t}, j, nil)
 	if o.settle {
