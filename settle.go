@@ -9,6 +9,12 @@ import (
 	"github.com/occamy-go/occamy/internal/slots"
 )
 
+// settleOwn is the stage in which a job's message is settled.
+func (j *job) settleOwn() stage {
+	j.settle(j.settleAs.verdict, j.settleAs.why, j.settleAs.at)
+	return nil
+}
+
 // settle settles the job's message, outside its slot, and tries until it is
 // done, the delivery is lost, or SettleTimeout has passed. It is called once
 // for each message. begun is when the table decided it.
@@ -265,11 +271,12 @@ func (j *job) waitOut(why slots.Why, begun time.Duration) time.Duration {
 }
 
 // refuse requeues a message that never became a job.
-func (j *job) refuse() {
+func (j *job) refuse() stage {
 	if j.stopWhy == slots.NoSlot {
 		j.server.recordError(j.errorOf(Empty, ErrNoSlot))
 	}
 	j.settle(slots.Return, j.stopWhy, j.arrived)
+	return nil
 }
 
 // guard makes a panic in an adapter an error.
