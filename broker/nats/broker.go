@@ -16,16 +16,17 @@ import (
 
 // Broker is a connection to NATS. It implements [broker.Broker].
 type Broker struct {
-	cfg     Config
-	names   names
-	nc      *natsgo.Conn
-	js      jetstream.JetStream
-	link    *link
-	calls   *calls
-	setup   setup
-	closing atomic.Bool
-	done    chan struct{} // closed by Close
-	running sync.WaitGroup
+	cfg       Config
+	names     names
+	nc        *natsgo.Conn
+	js        jetstream.JetStream
+	link      *link
+	calls     *calls
+	setup     setup
+	closing   atomic.Bool
+	inProcess bool          // the NATS server is in this process
+	done      chan struct{} // closed by Close
+	running   sync.WaitGroup
 }
 
 var _ broker.Broker = (*Broker)(nil)
@@ -44,6 +45,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{cfg: cfg, names: names, link: newLink(), calls: newCalls(), done: make(chan struct{})}
+	b.inProcess = options.InProcessServer != nil
 	b.handlers(&options)
 	if b.nc, err = options.Connect(); err != nil {
 		return nil, fmt.Errorf("nats: connect to %s: %w", b.Name(), err)
@@ -73,6 +75,9 @@ func (b *Broker) start(ctx context.Context) (err error) {
 
 // Name says where the broker is, without credentials.
 func (b *Broker) Name() string {
+	if b.inProcess {
+		return "nats (in this process)"
+	}
 	urls := splitURLs(b.cfg.URL)
 	for i, s := range urls {
 		urls[i] = withoutSecrets(s)
