@@ -22,13 +22,17 @@ type metric struct {
 	n      int
 }
 
-func newMetric(points []Point) metric {
+// newMetric gives up halfway when stopped says so.
+func newMetric(points []Point, stopped func() bool) metric {
 	m := metric{points: points, n: len(points)}
 	if m.n > matrixCities {
 		return m
 	}
 	m.table = make([]int32, m.n*m.n)
 	for i, a := range points {
+		if i%32 == 0 && stopped() {
+			return m
+		}
 		for j, b := range points[:i] {
 			d := int32(Distance(a, b))
 			m.table[i*m.n+j], m.table[j*m.n+i] = d, d

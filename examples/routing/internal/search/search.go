@@ -51,7 +51,7 @@ func New(points []Point, seed uint64, stopped func() bool) (*Search, bool) {
 		s.maxFlip = manyFlip
 	}
 	s.t = tour{order: make([]int32, n), pos: make([]int32, n)}
-	s.m = newMetric(points)
+	s.m = newMetric(points, stopped)
 	if n <= exactCities {
 		s.t.set(s.m.shortest())
 		s.length = s.m.length(s.t.order)
@@ -66,7 +66,11 @@ func New(points []Point, seed uint64, stopped func() bool) (*Search, bool) {
 		s.saved = make([]int32, n)
 	}
 	s.queued = make([]bool, n)
-	s.begin(alongCurve(points))
+	order := alongCurve(points, stopped)
+	if stopped() {
+		return nil, false
+	}
+	s.begin(order)
 	return s, true
 }
 

@@ -1,14 +1,14 @@
 package search
 
 import (
-	"cmp"
 	"math"
 	"slices"
 )
 
 // alongCurve orders the points along Hilbert's curve, a fair tour to begin with
-// whose parts lie close together.
-func alongCurve(points []Point) []int32 {
+// whose parts lie close together. It gives up halfway, with no tour at all, when
+// stopped says so.
+func alongCurve(points []Point, stopped func() bool) []int32 {
 	const side = 1 << 16
 	minX, minY := math.Inf(1), math.Inf(1)
 	maxX, maxY := math.Inf(-1), math.Inf(-1)
@@ -20,22 +20,44 @@ func alongCurve(points []Point) []int32 {
 	if size := max(maxX-minX, maxY-minY); size > 0 {
 		scale = (side - 1) / size
 	}
-	keys := make([]uint64, len(points))
+	keys := make([]uint32, len(points))
 	order := make([]int32, len(points))
 	for i, p := range points {
-		keys[i] = hilbert(side, uint64((p.X-minX)*scale), uint64((p.Y-minY)*scale))
+		if i%1024 == 0 && stopped() {
+			break
+		}
+		keys[i] = hilbert(side, uint32((p.X-minX)*scale), uint32((p.Y-minY)*scale))
 		order[i] = int32(i)
 	}
-	slices.SortFunc(order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(keys[a], keys[b]), cmp.Compare(a, b))
-	})
+	spare := make([]int32, len(points))
+	for shift := 0; shift < 32 && !stopped(); shift += 8 {
+		sortByte(keys, order, spare, shift)
+		order, spare = spare, order
+	}
 	return order
+}
+
+// sortByte sorts the cities of from into to by one byte of their keys, equals
+// in the order that they have.
+func sortByte(keys []uint32, from, to []int32, shift int) {
+	var start [257]int32
+	for _, c := range from {
+		start[keys[c]>>shift&0xff+1]++
+	}
+	for i := range 256 {
+		start[i+1] += start[i]
+	}
+	for _, c := range from {
+		b := keys[c] >> shift & 0xff
+		to[start[b]] = c
+		start[b]++
+	}
 }
 
 // hilbert is how far along the curve a cell of a square lies, whose side is a
 // power of two.
-func hilbert(side, x, y uint64) uint64 {
-	var at uint64
+func hilbert(side, x, y uint32) uint32 {
+	var at uint32
 	for s := side / 2; s > 0; s /= 2 {
 		right, up := min(x&s, 1), min(y&s, 1)
 		at += s * s * (3*right ^ up)
