@@ -1,0 +1,174 @@
+package occamy
+
+import (
+	"time"
+
+	"github.com/occamy-go/occamy/internal/slots"
+)
+
+// batch is the room that one step needs; batches are reused.
+type batch struct {
+	effects []slots.Effect
+	acts    []act
+}
+
+// act is an effect that is carried out without the lock.
+type act struct {
+	*slots.Effect
+	job *job
+}
+
+// own is what a step says to the job whose goroutine called it.
+type own struct {
+	start   bool
+	settle  bool
+	verdict slots.Verdict
+	why     slots.Why
+	at      time.Duration // of the step
+}
+
+// step has the table decide on an event and carries out what it says. fresh is
+// the job that the event brings, offers are those that it offers. What the
+// step says to self, the job in whose goroutine it is called, is left to the
+// caller.
+func (s *Server) step(e slots.Event, self *job, offers []*job) own {
+	b := s.batches.Get().(*batch)
+	now := time.Since(s.start)
+	s.mu.Lock()
+	s.stepLocked(b, &e, now, self, offers)
+	s.mu.Unlock()
+	return s.carryOut(b, now, self)
+}
+
+// stepLocked is the part of a step under the lock: what the table decides, and
+// who it is about.
+func (s *Server) stepLocked(b *batch, e *slots.Event, now time.Duration, self *job, offers []*job) {
+	if self != nil {
+		e.Job = self.ref // zero for a job that the event brings
+	}
+	switch e.Type {
+	case slots.Arrive:
+		s.unsettled++ // whatever becomes of it, it is settled once
+		self.arrived = now
+	case slots.Optional:
+		self.arrived = now
+	case slots.Converted:
+		s.handlers.remove(self)
+	case slots.Offered:
+		s.asks.remove(self)
+	case slots.Finish:
+		s.kills.remove(self)
+		s.left(self, now)
+	}
+	b.effects = s.table.Step(now, *e, b.effects[:0])
+	b.acts = b.acts[:0]
+	for i := range b.effects {
+		f := &b.effects[i]
+		if j := s.note(f, s.subject(f, self, offers), now); j != nil {
+			b.acts = append(b.acts, act{f, j})
+		}
+	}
+	if len(s.waiters) > 0 {
+		s.promise()
+	}
+	if s.closing {
+		s.wakeShutdown()
+	}
+}
+
+func (s *Server) jobAt(r slots.Ref) *job {
+	if i := r.Index(); i >= 0 && i < len(s.jobs) && s.jobs[i] != nil && s.jobs[i].ref == r {
+		return s.jobs[i]
+	}
+	return nil
+}
+
+// subject returns the job that an effect is about, and takes in one that the
+// table has only now given a name.
+func (s *Server) subject(f *slots.Effect, self *job, offers []*job) *job {
+	if f.Job == 0 {
+		if f.Type == slots.Drop && f.Offer >= 0 && f.Offer < len(offers) {
+			return offers[f.Offer]
+		}
+		return self
+	}
+	if j := s.jobAt(f.Job); j != nil {
+		return j
+	}
+	j := self
+	if f.Offer >= 0 && f.Offer < len(offers) && (f.Type == slots.Start || f.Type == slots.Place) {
+		j = offers[f.Offer]
+	}
+	i := f.Job.Index()
+	for len(s.jobs) <= i {
+		s.jobs = append(s.jobs, nil)
+	}
+	s.jobs[i] = j
+	j.ref = f.Job
+	t := s.table.Job(f.Job)
+	j.status = statusOf(t.Status)
+	if o := s.jobAt(t.Owner); o != nil {
+		j.owner = o
+		j.details.Priority = t.Priority
+	}
+	return j
+}
+
+// note keeps the books for an effect and returns the job for which something
+// is to be done without the lock, or nil.
+func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
+	switch f.Type {
+	case slots.Convert:
+		s.refusals = 0
+		s.handlers.add(j, now)
+	case slots.Hold:
+		return nil
+	case slots.Refuse:
+		s.settles.add(j, now)
+		s.refusals++
+		j.stopWhy = f.Why
+	case slots.Start:
+		j.slot, j.placed, j.doing = f.Slot, now, true
+		if s.cfg.Monitors.Resource != nil {
+			s.recordSlot(j, Empty, j.status, now)
+		}
+	case slots.Stop:
+		j.stopped, j.stopWhy = now, f.Why
+		if f.Why == slots.Preempted {
+			s.preemptions++
+		}
+		s.kills.add(j, now)
+	case slots.ArmExpansion:
+		s.expansion.set(f.At, now)
+		return nil
+	case slots.ArmRefill:
+		s.refill.set(f.At, now)
+		return nil
+	case slots.Ask:
+		j.asked = f.N
+		s.asks.add(j, now)
+	case slots.Settle:
+		s.settles.add(j, now)
+	case slots.Make:
+		again := s.newJob(j.message)
+		again.arrived = j.arrived
+		again.ref, again.identity, again.status, again.optional = j.ref, j.identity, j.status, true
+		again.deadline, j.deadline = j.deadline, nil
+		s.jobs[j.ref.Index()] = again
+		j.ref = 0
+		return again
+	case slots.Release:
+		s.jobs[f.Job.Index()] = nil
+		s.unclaim(j)
+		j.endTimers()
+	}
+	return j
+}
+
+// left notes that the job's slot is empty.
+func (s *Server) left(j *job, now time.Duration) {
+	if s.cfg.Monitors.Resource != nil {
+		s.recordSlot(j, j.status, Empty, now)
+	}
+	j.slot = -1
+}
