@@ -153,7 +153,7 @@ func (j *job) control(m Message) (err error) {
 			err = newPanic("Control", v)
 		}
 	}()
-	return j.controller.Control(&j.ctx, m.Headers(), m.Body())
+	return sound("Control", j.controller.Control(&j.ctx, m.Headers(), m.Body()))
 }
 
 // leftover records what the task did not live to see.

@@ -22,10 +22,11 @@ type Server struct {
 	start time.Time
 
 	mu          sync.Mutex
-	table       *slots.Table // guarded by mu; no user code runs under it
-	jobs        []*job       // by Ref.Index; guarded by mu
-	offered     map[any]bool // tasks from Expand that the table knows; guarded by mu
-	waiters     []*waiter    // who waits in Acquire; guarded by mu
+	table       *slots.Table  // guarded by mu; no user code runs under it
+	now         time.Duration // of the table's last step; guarded by mu
+	jobs        []*job        // by Ref.Index; guarded by mu
+	offered     map[any]bool  // tasks from Expand that the table knows; guarded by mu
+	waiters     []*waiter     // who waits in Acquire; guarded by mu
 	withdrawn   chan struct{}
 	draining    bool
 	preemptions uint64

@@ -73,7 +73,8 @@ func (s *Server) decide(b *batch) {
 		s.kills.remove(b.self)
 		s.left(b.self, b.now)
 	}
-	b.effects = s.table.StepOn(b.now, &b.event, b.effects[:0])
+	s.now = max(s.now, b.now) // goroutines may come in another order than they looked at the clock
+	b.effects = s.table.StepOn(s.now, &b.event, b.effects[:0])
 	b.acts = b.acts[:0]
 	for i := range b.effects {
 		f := &b.effects[i]
@@ -146,7 +147,7 @@ func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
 			s.recordSlot(j, Empty, j.status, now)
 		}
 	case slots.Stop:
-		j.stopped, j.stopWhy = now, f.Why
+		j.stopped, j.stopWhy = max(now, 1), f.Why // zero: not stopped
 		if f.Why == slots.Preempted {
 			s.preemptions++
 		}

@@ -42,7 +42,7 @@ func (j *job) converted(err error) stage {
 // refused notes why a message gave no task.
 func (j *job) refused(err error) slots.Result {
 	j.failure = err
-	if errors.Is(err, ErrRequeue) {
+	if !isPanic(err) && errors.Is(err, ErrRequeue) {
 		return slots.Requeue
 	}
 	if j.ctx.Err() == nil {
@@ -89,7 +89,7 @@ func (j *job) run() stage {
 			j.perform(j.finish(newPanic("Do", recover())))
 		}
 	}()
-	err := j.do()
+	err := sound("Do", j.do())
 	returned = true
 	return j.finish(err)
 }
@@ -203,6 +203,22 @@ func (j *job) endTimers() {
 	if j.limit != nil {
 		j.limit.Stop()
 	}
+}
+
+// sound returns an error that code of the user gave, or, when its own methods
+// panic, as those of a nil pointer in an error do, one that says so.
+func sound(op string, err error) (checked error) {
+	if err == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			checked = newPanic(op, v)
+		}
+	}()
+	_ = err.Error()
+	_ = errors.Is(err, ErrRequeue)
+	return err
 }
 
 func isPanic(err error) bool {
