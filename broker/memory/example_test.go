@@ -87,15 +87,12 @@ func ExampleBroker_DeadLetters() {
 	b := memory.New(memory.Options{})
 	defer b.Close()
 	stop := startServer(b)
-	defer stop()
-
 	ask(b, "r1", "")
-	var dead []broker.DeadLetter
-	for len(dead) == 0 { // the outcome is published before the message is rejected
-		var err error
-		if dead, err = b.DeadLetters(context.Background(), 0); err != nil {
-			log.Fatal(err)
-		}
+	stop() // the message is settled
+
+	dead, err := b.DeadLetters(context.Background(), 0)
+	if err != nil {
+		log.Fatal(err)
 	}
 	for _, d := range dead {
 		fmt.Printf("%s of kind %s, attempt %d: %s\n", d.ID, d.Kind, d.Attempts, d.Reason)

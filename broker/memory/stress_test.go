@@ -123,5 +123,7 @@ func BenchmarkRequest(b *testing.B) {
 		in.Free(1)
 	}
 	cancel()
-	<-ended
+	if err := <-ended; err != nil {
+		b.Error(err)
+	}
 }
