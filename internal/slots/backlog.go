@@ -31,10 +31,7 @@ func (t *Table) sortBacklog(i int32, from, to Phase) {
 
 // boundBacklog drops the least valuable jobs until the backlog is in bounds.
 func (t *Table) boundBacklog() {
-	for len(t.poorest.items) > max(t.cfg.MaxBacklog, 0) || t.bytes > t.cfg.MaxBacklogBytes {
-		if t.poorest.top() == none {
-			return
-		}
+	for len(t.poorest.items) > t.cfg.MaxBacklog || t.bytes > t.cfg.MaxBacklogBytes {
 		t.drop(t.poorest.top(), Full)
 	}
 }

@@ -13,10 +13,15 @@ const (
 
 // reserve is how many empty slots expansion leaves empty.
 func (t *Table) reserve() int {
-	return max(t.cfg.Headroom, t.inPhase(Converting), t.quiet)
+	return max(t.cfg.Headroom, t.count[Protected][Converting], t.quiet)
 }
 
 func (t *Table) spare() int { return t.empty.n - t.reserve() - t.back }
+
+// contested reports whether somebody would take a slot.
+func (t *Table) contested() bool {
+	return t.hungry[internal].top() != none || t.hungry[external].top() != none || t.nextReady() != none
+}
 
 // contender returns who gets the next slot of a class: a hungry owner, or the
 // backlog's first job (which is a root that is not Running); or none.
@@ -29,18 +34,12 @@ func (t *Table) contender(class int) int32 {
 	if b == none || o == none {
 		return max(o, b)
 	}
-	// The backlog job's claim is 0, and on a tie it goes last.
-	w := &t.owners[o]
-	if l, r := (t.claim(o)+1)*weight(t.jobs[b].priority), w.weight; l != r {
-		if l < r {
-			return o
-		}
-		return b
+	// The claim of b is 0 and that of o, which has its own slot, is not. So on
+	// a tie o has the higher priority.
+	if (t.claim(o)+1)*weight(t.jobs[b].priority) <= t.owners[o].weight {
+		return o
 	}
-	if t.jobs[b].priority > t.jobs[o].priority {
-		return b
-	}
-	return o
+	return b
 }
 
 // fill shares the spare slots out.

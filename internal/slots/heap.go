@@ -21,6 +21,12 @@ func (h *heap) has(i int32) bool { return h.place[i] != 0 }
 // set brings the heap up to date after a change of job i, which is to be in it
 // or not.
 func (h *heap) set(t *Table, i int32, in bool) {
+	if in || h.place[i] != 0 {
+		h.change(t, i, in)
+	}
+}
+
+func (h *heap) change(t *Table, i int32, in bool) {
 	at := int(h.place[i]) - 1
 	switch {
 	case in && at < 0:

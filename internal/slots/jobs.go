@@ -39,6 +39,7 @@ type job struct {
 
 	links [linkKinds]link
 	tree  treeNode
+	entry idEntry
 }
 
 // find returns the index of a job that is not gone, or none.
@@ -91,7 +92,10 @@ func (t *Table) release(i int32) {
 func (t *Table) setPhase(i int32, to Phase) {
 	j := &t.jobs[i]
 	from := j.phase
-	o := t.ownerOf(i)
+	o := none // whose figures change
+	if j.status != Protected || from == Running || to == Running {
+		o = t.ownerOf(i)
+	}
 
 	if queued(j.status, from) {
 		t.unlink(&t.queues[from], byPhase, i)

@@ -57,10 +57,7 @@ func (t *Table) makeRoom(r int32, asked askState) bool {
 	case askTake:
 		v = t.oldVictim()
 	case askShare:
-		if t.moves <= 0 {
-			return false
-		}
-		if d := t.donor(t.class(r), t.claim(r), t.owners[r].weight); d != none {
+		if d := t.donor(t.class(r), t.claim(r), t.owners[r].weight); d != none && t.moves > 0 {
 			v = t.owners[d].running.tail
 			t.useMove()
 		}

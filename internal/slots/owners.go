@@ -44,9 +44,6 @@ func (t *Table) ownerOf(i int32) int32 {
 	if j.root {
 		return i
 	}
-	if j.owner == none {
-		return none
-	}
 	if o := &t.jobs[j.owner]; o.phase == Running && o.run == j.ownerRun {
 		return j.owner
 	}
@@ -158,9 +155,6 @@ func hungrier(t *Table, a, b int32) bool {
 	}
 	if p, q := t.jobs[a].priority, t.jobs[b].priority; p != q {
 		return p > q
-	}
-	if c, d := t.claim(a), t.claim(b); c != d {
-		return c > d
 	}
 	return t.jobs[a].seq < t.jobs[b].seq
 }
