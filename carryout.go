@@ -2,6 +2,7 @@ package occamy
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/occamy-go/occamy/internal/slots"
 )
@@ -9,7 +10,8 @@ import (
 // carryOut does what a step decided, in its order, without the lock. What it
 // says to self is returned: a start and a settling are the business of the
 // goroutine that is here already.
-func (s *Server) carryOut(b *batch, self *job) (o own) {
+func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
+	o.at = now
 	for i := range b.acts {
 		a := &b.acts[i]
 		j := a.job
@@ -34,10 +36,13 @@ func (s *Server) carryOut(b *batch, self *job) (o own) {
 			if j == self {
 				o.settle, o.verdict, o.why = true, a.Verdict, a.Why
 			} else {
-				s.settleSoon(j, a.Verdict, a.Why)
+				j.ctx.end(causeOf(a.Why)) // its handler may still run
+				go j.settle(a.Verdict, a.Why, now)
 			}
 		case slots.Keep:
-			j.watchDeadline()
+			if !j.details.Deadline.IsZero() {
+				j.watchDeadline()
+			}
 		case slots.Drop:
 			s.dropped(j, a.Why)
 		case slots.Make:

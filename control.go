@@ -14,16 +14,13 @@ import (
 // dead-lettered: one that is bad is recorded and dropped.
 func (s *Server) HandleControl(m Message) {
 	h, keys := m.Headers(), &s.cfg.Headers
-	id, err := stringHeader(h, keys.TaskID)
-	command, commandErr := stringHeader(h, keys.Command)
-	if err == nil {
-		err = commandErr
-	}
-	_, isCommand := h[keys.Command]
+	r := headerReader{headers: h, left: len(h)}
+	id, command := r.text(keys.TaskID), r.text(keys.Command)
+	err := r.err
 	switch {
 	case err != nil:
-	case isCommand:
-		err = s.command(command, id, h)
+	case command != "":
+		err = s.command(command, id, &r)
 	case id == "":
 		s.optional.add(s.newOptional(m))
 		return
@@ -50,7 +47,7 @@ func (s *Server) ackControl(m Message) {
 	}()
 }
 
-func (s *Server) command(command, id string, h Headers) error {
+func (s *Server) command(command, id string, r *headerReader) error {
 	keys := &s.cfg.Headers
 	switch command {
 	case CommandCancel:
@@ -60,10 +57,10 @@ func (s *Server) command(command, id string, h Headers) error {
 		s.step(slots.Event{Type: slots.Cancel, ID: id}, nil, nil)
 		return nil
 	case CommandDrain, CommandResume:
-		server, err := stringHeader(h, keys.Server)
+		server := r.text(keys.Server)
 		switch {
-		case err != nil:
-			return err
+		case r.err != nil:
+			return r.err
 		case server == "":
 			return fmt.Errorf("%w: %s: want the ID of the server to %s", ErrInvalidHeader, keys.Server, command)
 		case server != s.cfg.ID:
@@ -170,7 +167,8 @@ func (j *job) leftover() {
 }
 
 func (s *Server) newOptional(m Message) *job {
-	j := s.newJob(m, time.Now())
+	j := s.newJob(m)
+	j.arrived = time.Since(s.start)
 	j.status, j.optional = External, true
 	return j
 }

@@ -1,14 +1,16 @@
 package occamy
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // monitorQueue stands between the server and its monitors: each has a bounded
 // queue and a goroutine that lives while there is something in it.
 type monitorQueue struct {
-	monitors Monitors
-	errors   feed[error]
-	latency  feed[Latency]
-	slots    feed[SlotChange]
+	errors  feed[error]
+	latency feed[Latency]
+	slots   feed[SlotChange]
 }
 
 // feedSize is how many events may wait for one monitor.
@@ -68,10 +70,12 @@ func (q *monitorQueue) dropped() uint64 {
 	return q.errors.dropped() + q.latency.dropped() + q.slots.dropped()
 }
 
-func (q *monitorQueue) slot(c SlotChange) {
-	if q.monitors.Resource != nil {
-		q.slots.put(c, q.monitors.Resource.RecordSlot)
-	}
+// recordSlot is called with the lock held, so changes keep their order.
+func (s *Server) recordSlot(j *job, from, to Status, now time.Duration) {
+	s.events.slots.put(SlotChange{
+		Slot: j.slot, From: from, To: to,
+		ID: j.details.ID, Kind: j.details.Kind, Time: s.start.Add(now),
+	}, s.cfg.Monitors.Resource.RecordSlot)
 }
 
 func (s *Server) recordError(err error) {
@@ -80,8 +84,13 @@ func (s *Server) recordError(err error) {
 	}
 }
 
-func (s *Server) latency(l Latency) {
-	if m := s.cfg.Monitors.Latency; m != nil {
-		s.events.latency.put(l, m.RecordLatency)
+// recordLatency is called where there is a monitor for it.
+func (s *Server) recordLatency(j *job, stage Stage, outcome string, d time.Duration) {
+	status := j.status
+	if stage == StageHandle {
+		status = Empty
 	}
+	s.events.latency.put(Latency{
+		Stage: stage, Kind: j.known().details.Kind, Status: status, Outcome: outcome, Duration: d,
+	}, s.cfg.Monitors.Latency.RecordLatency)
 }

@@ -24,8 +24,9 @@ func (j *job) ask() {
 	begun := time.Now()
 	tasks, err := j.expand(n)
 	returned = true
-	s.asks.remove(j)
-	s.latency(Latency{Stage: StageExpand, Kind: j.details.Kind, Status: j.status, Duration: time.Since(begun)})
+	if s.cfg.Monitors.Latency != nil {
+		s.recordLatency(j, StageExpand, "", time.Since(begun))
+	}
 	if err != nil {
 		s.recordError(j.errorOf(j.status, err))
 	}
@@ -54,7 +55,7 @@ func (s *Server) askExpired(j *job) {
 func (s *Server) offer(j *job, tasks []Task) {
 	offers := make([]*job, 0, len(tasks))
 	for _, t := range tasks {
-		h := s.newJob(nil, time.Now())
+		h := s.newJob(nil)
 		if err := h.takeOffer(t, j.details.Kind); err != nil {
 			s.recordError(j.errorOf(j.status, err))
 			continue
@@ -75,14 +76,15 @@ func (s *Server) offer(j *job, tasks []Task) {
 		n++
 	}
 	offers, e.Offers = offers[:n], e.Offers[:n]
-	s.stepLocked(b, e, j, offers)
+	now := time.Since(s.start)
+	s.stepLocked(b, &e, now, j, offers)
 	for _, h := range offers {
 		if h.ref == 0 {
 			s.unclaim(h)
 		}
 	}
 	s.mu.Unlock()
-	s.carryOut(b, j)
+	s.carryOut(b, now, j)
 	for range twice {
 		s.recordError(j.errorOf(j.status, fmt.Errorf("%w: the task was offered twice", ErrOfferDropped)))
 	}
@@ -95,7 +97,7 @@ func (h *job) takeOffer(t Task, kind string) (err error) {
 		}
 	}()
 	h.identity = identity{details: Details{Kind: kind}, attempt: 1}
-	return h.take(t, &h.details)
+	return h.take(t)
 }
 
 // claim reports whether the table does not know the offered task yet. Tasks
@@ -120,4 +122,8 @@ func (s *Server) unclaim(h *job) {
 	}
 }
 
-func isPointer(t Task) bool { return reflect.TypeOf(t).Kind() == reflect.Pointer }
+// isPointer leaves out pointers to nothing, which may all be the same.
+func isPointer(t Task) bool {
+	of := reflect.TypeOf(t)
+	return of.Kind() == reflect.Pointer && of.Elem().Size() > 0
+}

@@ -1,51 +1,36 @@
 package occamy
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // expiry watches over things that may all take equally long, such as a stop:
 // a queue in order of their deadlines, with one timer for all. The timer is set
 // only when it is not running and somebody is in the queue, so a server whose
-// tasks end in time sets it at most once for each wait.
+// tasks end in time sets it at most once for each wait. The server's lock
+// guards it.
 type expiry struct {
-	wait    time.Duration // negative: nothing ever expires
-	start   time.Time     // what due counts from
-	expired func(*job)    // called without the lock; a job that was removed meanwhile is the callee's to notice
+	server  *Server
 	which   queueKind
+	wait    time.Duration // negative: nothing ever expires
+	expired func(*job)    // called without the lock; a job that ended meanwhile is the callee's to notice
 
-	mu    sync.Mutex
-	queue jobQueue // guarded by mu
+	queue jobQueue
 	timer *time.Timer
 	armed bool
 }
 
-func (x *expiry) add(j *job) {
+func (x *expiry) add(j *job, now time.Duration) {
 	if x.wait < 0 {
 		return
 	}
-	x.mu.Lock()
-	l := &j.links[x.which]
-	l.due = time.Since(x.start) + x.wait
+	j.links[x.which].due = now + x.wait
 	x.queue.push(j, x.which)
 	if !x.armed {
 		x.armed = true
 		x.arm(x.wait)
 	}
-	x.mu.Unlock()
 }
 
-// remove reports whether the job was in the queue.
-func (x *expiry) remove(j *job) bool {
-	if x.wait < 0 {
-		return false
-	}
-	x.mu.Lock()
-	ok := x.queue.remove(j, x.which)
-	x.mu.Unlock()
-	return ok
-}
+func (x *expiry) remove(j *job) { x.queue.remove(j, x.which) }
 
 func (x *expiry) arm(d time.Duration) {
 	if x.timer == nil {
@@ -56,31 +41,24 @@ func (x *expiry) arm(d time.Duration) {
 }
 
 func (x *expiry) fire() {
+	s := x.server
 	for {
-		x.mu.Lock()
+		s.mu.Lock()
 		j := x.queue.head
 		if j == nil {
 			x.armed = false
-			x.mu.Unlock()
+			s.mu.Unlock()
 			return
 		}
-		if d := j.links[x.which].due - time.Since(x.start); d > 0 {
+		if d := j.links[x.which].due - time.Since(s.start); d > 0 {
 			x.arm(d)
-			x.mu.Unlock()
+			s.mu.Unlock()
 			return
 		}
 		x.queue.remove(j, x.which)
-		x.mu.Unlock()
+		s.mu.Unlock()
 		x.expired(j)
 	}
-}
-
-func (x *expiry) stop() {
-	x.mu.Lock()
-	if x.timer != nil {
-		x.timer.Stop()
-	}
-	x.mu.Unlock()
 }
 
 // queueKind says which of a job's links a queue uses.
@@ -113,10 +91,10 @@ func (q *jobQueue) push(j *job, k queueKind) {
 	q.tail = j
 }
 
-func (q *jobQueue) remove(j *job, k queueKind) bool {
+func (q *jobQueue) remove(j *job, k queueKind) {
 	l := &j.links[k]
 	if !l.in {
-		return false
+		return
 	}
 	if l.prev != nil {
 		l.prev.links[k].next = l.next
@@ -129,5 +107,4 @@ func (q *jobQueue) remove(j *job, k queueKind) bool {
 		q.tail = l.prev
 	}
 	*l = link{}
-	return true
 }

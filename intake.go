@@ -7,24 +7,25 @@ import (
 
 // waiter is a caller of Acquire who waits.
 type waiter struct {
-	max   int
+	most  int
 	given chan int
 }
 
 // Acquire implements Intake.
-func (s *Server) Acquire(ctx context.Context, max int) (int, error) {
+func (s *Server) Acquire(ctx context.Context, most int) (int, error) {
+	most = max(most, 1)
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
 		return 0, ErrServerClosed
 	}
 	if len(s.waiters) == 0 {
-		if n := s.table.Promise(max); n > 0 {
+		if n := s.table.Promise(most); n > 0 {
 			s.mu.Unlock()
 			return n, nil
 		}
 	}
-	w := &waiter{max: max, given: make(chan int, 1)}
+	w := &waiter{most: most, given: make(chan int, 1)}
 	s.waiters = append(s.waiters, w)
 	s.mu.Unlock()
 
@@ -66,7 +67,7 @@ func (s *Server) Release(n int) {
 // The caller holds the lock.
 func (s *Server) promise() {
 	for len(s.waiters) > 0 {
-		n := s.table.Promise(s.waiters[0].max)
+		n := s.table.Promise(s.waiters[0].most)
 		if n == 0 {
 			return
 		}

@@ -15,7 +15,7 @@ type job struct {
 	ctx     lazyContext
 	message Message // nil for a task that came from Expand
 	task    Task
-	arrived time.Time
+	arrived time.Duration // since the server's start, as are placed and stopped
 
 	identity
 	made     atomic.Bool // identity is complete
@@ -25,8 +25,8 @@ type job struct {
 	// guarded by server.mu
 	slot    int
 	owner   *job // the root; itself for a root
-	placed  time.Time
-	stopped time.Time // zero: it was not stopped
+	placed  time.Duration
+	stopped time.Duration // zero: it was not stopped
 	stopWhy slots.Why
 	doing   bool // Do has been or is about to be called
 	pumping bool // a goroutine feeds Control
@@ -49,8 +49,8 @@ type job struct {
 	links [queueKinds]link
 }
 
-func (s *Server) newJob(m Message, now time.Time) *job {
-	j := &job{server: s, message: m, arrived: now, slot: -1}
+func (s *Server) newJob(m Message) *job {
+	j := &job{server: s, message: m, slot: -1}
 	j.ctx.job = j
 	j.owner = j
 	return j
@@ -66,7 +66,9 @@ func (j *job) known() identity {
 	if j.made.Load() || j.message == nil {
 		return j.identity
 	}
-	_, id, _ := j.server.request(j.message, j.optional)
+	var r Request
+	var id identity
+	_ = j.server.decode(j.message, &r, &id) // what can be read of bad headers is enough
 	return id
 }
 

@@ -47,8 +47,9 @@ func (s *Server) watchDelivery(j *job) {
 	l := &lease{job: j, leased: m, wait: wait}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.until = j.arrived.Add(wait - wait/leaseMargin)
-	l.next = j.arrived.Add(wait / leaseBeats)
+	arrived := s.start.Add(j.arrived)
+	l.until = arrived.Add(wait - wait/leaseMargin)
+	l.next = arrived.Add(wait / leaseBeats)
 	l.timer = time.AfterFunc(time.Until(l.next), l.tick)
 	j.lease.Store(l)
 	if j.settled.Load() {
@@ -135,7 +136,5 @@ func (j *job) lose() {
 		return
 	}
 	j.settlement.end(ErrDeliveryLost)
-	if o := j.server.step(slots.Event{Type: slots.Lost}, j, nil); o.settle {
-		j.settle(o.verdict, o.why)
-	}
+	j.server.stepAside(slots.Lost, j)
 }

@@ -3,6 +3,7 @@ package occamy
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/occamy-go/occamy/internal/slots"
 )
@@ -75,20 +76,34 @@ func (q *optionalQueue) work() {
 // exited is called when it ended its goroutine.
 func (j *job) handle(exited func(*job)) error {
 	s := j.server
-	s.handlers.add(j)
+	s.handling(j)
 	returned := false
 	defer func() {
 		if !returned {
-			s.handlers.remove(j)
+			s.handled(j)
 			s.recordError(j.errorOf(External, newPanic("Handle", nil)))
 			exited(j)
 		}
 	}()
-	err := j.make(&j.ctx)
+	err := j.make()
 	returned = true
-	s.handlers.remove(j)
-	s.latency(Latency{Stage: StageHandle, Kind: j.details.Kind, Duration: j.age()})
+	s.handled(j)
+	if s.cfg.Monitors.Latency != nil {
+		s.recordLatency(j, StageHandle, "", j.age())
+	}
 	return err
+}
+
+func (s *Server) handling(j *job) {
+	s.mu.Lock()
+	s.handlers.add(j, time.Since(s.start))
+	s.mu.Unlock()
+}
+
+func (s *Server) handled(j *job) {
+	s.mu.Lock()
+	s.handlers.remove(j)
+	s.mu.Unlock()
 }
 
 func (q *optionalQueue) finished(j *job) bool {
@@ -128,7 +143,11 @@ func (q *optionalQueue) close() {
 func (j *job) remake() {
 	s := j.server
 	fail := func(j *job) { s.step(slots.Event{Type: slots.Made, Result: slots.Failed}, j, nil) }
+	first := j.details.ID
 	err := j.handle(fail)
+	if err == nil && j.details.ID != first {
+		err = fmt.Errorf("%w: its ID was %q, then %q", ErrDetails, first, j.details.ID)
+	}
 	if err != nil {
 		s.recordError(j.errorOf(External, err))
 		fail(j)

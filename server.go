@@ -29,14 +29,14 @@ type Server struct {
 	draining    bool
 	preemptions uint64
 	refusals    int           // in a row; guarded by mu
-	expansion   *time.Timer   // guarded by mu
-	refill      *time.Timer   // guarded by mu
+	expansion   alarm         // guarded by mu
+	refill      alarm         // guarded by mu
 	closing     bool          // guarded by mu
 	closed      chan struct{} // closed when closing begins
 	quiet       chan struct{} // closed and made anew when something ends while closing
 	unsettled   int           // request messages taken and neither settled nor given up
 
-	handlers  expiry // handlers that run
+	handlers  expiry // handlers that run; guarded by mu, as the next three
 	kills     expiry // tasks that were stopped
 	asks      expiry // calls of Expand
 	settles   expiry // messages that are being settled
@@ -83,14 +83,15 @@ func New(cfg Config) (*Server, error) {
 		closed:    make(chan struct{}),
 		quiet:     make(chan struct{}),
 	}
-	s.handlers = expiry{wait: cfg.HandlerTimeout, expired: s.handlerExpired, which: inHandler, start: s.start}
-	s.kills = expiry{wait: cfg.KillTimeout, expired: s.stopExpired, which: inKill, start: s.start}
-	s.asks = expiry{wait: cfg.ExpandTimeout, expired: s.askExpired, which: inExpand, start: s.start}
-	s.settles = expiry{wait: cfg.SettleTimeout, expired: s.settleExpired, which: inSettle, start: s.start}
+	s.handlers = expiry{server: s, which: inHandler, wait: cfg.HandlerTimeout, expired: s.handlerExpired}
+	s.kills = expiry{server: s, which: inKill, wait: cfg.KillTimeout, expired: s.stopExpired}
+	s.asks = expiry{server: s, which: inExpand, wait: cfg.ExpandTimeout, expired: s.askExpired}
+	s.settles = expiry{server: s, which: inSettle, wait: cfg.SettleTimeout, expired: s.settleExpired}
+	s.expansion.ring = s.alarmed(&s.expansion, func() { s.step(slots.Event{Type: slots.ExpansionDue}, nil, nil) })
+	s.refill.ring = s.alarmed(&s.refill, func() { s.step(slots.Event{Type: slots.RefillDue}, nil, nil) })
 	s.launchers.New = func() any { return newLauncher() }
 	s.batches.New = func() any { return new(batch) }
 	s.optional.server = s
-	s.events.monitors = cfg.Monitors
 	return s, nil
 }
 
@@ -126,7 +127,7 @@ func (s *Server) Serve(ctx context.Context, source Source) error {
 // server settles it. A message beyond the capacity is held, and requeued when
 // too many are; after Shutdown it is requeued, never run.
 func (s *Server) HandleRequest(m Message) {
-	j := s.newJob(m, time.Now())
+	j := s.newJob(m)
 	j.status = Protected
 	s.step(slots.Event{Type: slots.Arrive}, j, nil)
 	s.watchDelivery(j)
@@ -188,7 +189,7 @@ func (s *Server) slotInfo(i int) SlotInfo {
 	info := SlotInfo{
 		Slot: i, Status: statusOf(t.Status), Phase: Running,
 		ID: j.details.ID, Kind: j.details.Kind, Owner: j.owner.details.ID,
-		Priority: t.Priority, Attempt: j.attempt, Since: j.placed,
+		Priority: t.Priority, Attempt: j.attempt, Since: s.start.Add(j.placed),
 	}
 	switch t.Phase {
 	case slots.Stopping:

@@ -9,34 +9,43 @@ import (
 	"github.com/occamy-go/occamy/internal/slots"
 )
 
-// settleSoon settles in a goroutine of its own.
-func (s *Server) settleSoon(j *job, v slots.Verdict, why slots.Why) {
-	go j.settle(v, why)
-}
-
 // settle settles the job's message, outside its slot, and tries until it is
 // done, the delivery is lost, or SettleTimeout has passed. It is called once
-// for each message.
-func (j *job) settle(v slots.Verdict, why slots.Why) {
+// for each message. begun is when the table decided it.
+func (j *job) settle(v slots.Verdict, why slots.Why, begun time.Duration) {
 	s := j.server
-	begun := time.Now()
-	if v != slots.Forget && !j.lost.Load() {
-		j.settlement.setDeadline(begun.Add(s.cfg.SettleTimeout))
-		s.settles.add(j)
-		err := j.trySettle(&j.settlement, v, why)
-		if j.settled.CompareAndSwap(false, true) {
-			s.settles.remove(j)
-			if err != nil {
-				s.recordError(j.errorOf(Protected, fmt.Errorf("%w: %w", ErrNotSettled, err)))
-			}
-			s.settleDone(j, v, begun)
-		}
-		j.settlement.end(errEnded)
+	if v == slots.Return {
+		begun = j.waitOut(why, begun)
+	}
+	if v == slots.Forget || j.lost.Load() {
+		j.forgo(begun)
 		return
 	}
-	j.settled.Store(true)
-	s.recordError(j.errorOf(Protected, ErrDeliveryLost))
-	s.settleDone(j, slots.Forget, begun)
+	j.settlement.setDeadline(s.start.Add(begun + s.cfg.SettleTimeout))
+	var err error
+	if id := j.known(); v == slots.Ack && !id.outcome && j.report.Load() == nil {
+		err = j.ack()
+	} else {
+		err = errNotYet
+	}
+	if err != nil {
+		err = j.trySettle(v, why)
+	}
+	if j.settled.CompareAndSwap(false, true) {
+		if err != nil {
+			s.recordError(j.errorOf(Protected, fmt.Errorf("%w: %w", ErrNotSettled, err)))
+		}
+		s.settleDone(j, v, begun)
+	}
+	j.settlement.end(errEnded)
+}
+
+// forgo is the end of a message that somebody else has now.
+func (j *job) forgo(begun time.Duration) {
+	if j.settled.CompareAndSwap(false, true) {
+		j.server.recordError(j.errorOf(Protected, ErrDeliveryLost))
+		j.server.settleDone(j, slots.Forget, begun)
+	}
 }
 
 // settleExpired: a call of the broker hangs, whatever its context says.
@@ -44,17 +53,18 @@ func (s *Server) settleExpired(j *job) {
 	if j.settled.CompareAndSwap(false, true) {
 		s.recordError(j.errorOf(Protected, fmt.Errorf("%w: not within %v", ErrNotSettled, s.cfg.SettleTimeout)))
 		j.settlement.end(context.DeadlineExceeded)
-		s.settleDone(j, slots.Forget, time.Time{})
+		s.settleDone(j, slots.Forget, time.Since(s.start)-s.cfg.SettleTimeout)
 	}
 }
 
-func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Time) {
+func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Duration) {
 	j.endLease()
-	if s.cfg.Monitors.Latency != nil && !begun.IsZero() {
+	if s.cfg.Monitors.Latency != nil {
 		outcome := [...]string{slots.Ack: "acked", slots.Reject: "rejected", slots.Return: "requeued", slots.Forget: "lost"}[v]
-		s.latency(Latency{Stage: StageSettle, Kind: j.known().details.Kind, Status: Protected, Outcome: outcome, Duration: time.Since(begun)})
+		s.recordLatency(j, StageSettle, outcome, time.Since(s.start)-begun)
 	}
 	s.mu.Lock()
+	s.settles.remove(j)
 	s.unsettled--
 	if s.closing {
 		s.wakeShutdown()
@@ -62,49 +72,75 @@ func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Time) {
 	s.mu.Unlock()
 }
 
-func (j *job) trySettle(ctx context.Context, v slots.Verdict, why slots.Why) error {
-	status, reason := j.end(v, why)
-	delay := j.delay(v, why)
-	said := v == slots.Return
+// errNotYet stands for a settlement that has not been tried.
+var errNotYet = errors.New("not tried yet")
+
+// ack is the whole settlement of a request that asked for nothing else.
+func (j *job) ack() error {
+	if !j.ours() {
+		return ErrDeliveryLost
+	}
+	return guard(func() error { return j.message.Ack(&j.settlement) })
+}
+
+// trySettle is the settlement with all that belongs to it, tried again and
+// again.
+func (j *job) trySettle(v slots.Verdict, why slots.Why) error {
+	t := settling{job: j, ctx: &j.settlement, verdict: v, delay: j.delay(v, why), said: v == slots.Return}
+	t.status, t.reason = j.end(v, why)
 	pause := 50 * time.Millisecond
 	for {
-		err := guard(func() error {
-			if err := j.flushProgress(ctx); err != nil {
-				return err
-			}
-			if !said {
-				err := j.publishOutcome(ctx, status, reason)
-				if errors.Is(err, ErrTooLarge) && v == slots.Ack {
-					v, status, reason = slots.Reject, Rejected, err.Error()
-					j.server.recordError(j.errorOf(Protected, err))
-					err = j.publishOutcome(ctx, status, reason)
-				}
-				if err != nil {
-					return err
-				}
-				said = true
-			}
-			if !j.ours() {
-				return ErrDeliveryLost
-			}
-			switch v {
-			case slots.Ack:
-				return j.message.Ack(ctx)
-			case slots.Reject:
-				return j.reject(ctx, reason)
-			}
-			return j.requeue(ctx, delay)
-		})
+		err := guard(t.try)
 		if err == nil || errors.Is(err, ErrDeliveryLost) || j.lost.Load() {
 			return err
 		}
 		select {
-		case <-ctx.Done():
+		case <-t.ctx.Done():
 			return err
 		case <-time.After(pause):
 			pause = min(2*pause, 2*time.Second)
 		}
 	}
+}
+
+// settling is a settlement that is under way.
+type settling struct {
+	job     *job
+	ctx     context.Context
+	verdict slots.Verdict
+	delay   time.Duration
+	status  OutcomeStatus
+	reason  string
+	said    bool // the outcome is published, or there is none
+}
+
+func (t *settling) try() error {
+	j := t.job
+	if err := j.flushProgress(t.ctx); err != nil {
+		return err
+	}
+	if !t.said {
+		err := j.publishOutcome(t.ctx, t.status, t.reason)
+		if errors.Is(err, ErrTooLarge) && t.verdict == slots.Ack {
+			j.server.recordError(j.errorOf(Protected, err))
+			t.verdict, t.status, t.reason = slots.Reject, Rejected, err.Error()
+			err = j.publishOutcome(t.ctx, t.status, t.reason)
+		}
+		if err != nil {
+			return err
+		}
+		t.said = true
+	}
+	if !j.ours() {
+		return ErrDeliveryLost
+	}
+	switch t.verdict {
+	case slots.Ack:
+		return j.message.Ack(t.ctx)
+	case slots.Reject:
+		return j.reject(t.ctx, t.reason)
+	}
+	return j.requeue(t.ctx, t.delay)
 }
 
 // end is what the request's sender is told.
@@ -128,11 +164,15 @@ func (j *job) end(v slots.Verdict, why slots.Why) (OutcomeStatus, string) {
 
 // delay is how long a request that is requeued should stay away.
 func (j *job) delay(v slots.Verdict, why slots.Why) time.Duration {
-	var r *requeueError
 	switch {
 	case v != slots.Return:
 		return 0
-	case why == slots.Asked && errors.As(j.failure, &r):
+	case why == slots.Asked:
+		var r *requeueError
+		errors.As(j.failure, &r)
+		if r == nil {
+			return 0 // another error that wraps ErrRequeue
+		}
 		return r.delay
 	case why == slots.NoSlot || why == slots.Draining:
 		return j.server.refusalDelay()
@@ -177,18 +217,34 @@ func (j *job) reject(ctx context.Context, reason string) error {
 }
 
 func (j *job) requeue(ctx context.Context, delay time.Duration) error {
-	if delay <= 0 {
-		return j.message.Reject(ctx, true)
-	}
-	if m, ok := j.message.(DelayedRequeuer); ok {
+	if m, ok := j.message.(DelayedRequeuer); ok && delay > 0 {
 		return m.RequeueAfter(ctx, delay)
 	}
-	select {
-	case <-ctx.Done():
-	case <-j.server.closed:
-	case <-time.After(delay):
+	return j.message.Reject(ctx, true) // the delay has been waited out
+}
+
+// waitOut waits for the delay of a requeue whose broker has none, and returns
+// when the settling begins. Shutdown ends the wait.
+func (j *job) waitOut(why slots.Why, begun time.Duration) time.Duration {
+	delay := j.delay(slots.Return, why)
+	if _, ok := j.message.(DelayedRequeuer); ok || delay <= 0 {
+		return begun
 	}
-	return j.message.Reject(ctx, true)
+	s := j.server
+	s.mu.Lock()
+	s.settles.remove(j)
+	s.mu.Unlock()
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.closed:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	begun = time.Since(s.start)
+	s.settles.add(j, begun)
+	return begun
 }
 
 // refuse requeues a message that never became a job.
@@ -196,7 +252,7 @@ func (j *job) refuse() {
 	if j.stopWhy == slots.NoSlot {
 		j.server.recordError(j.errorOf(Empty, ErrNoSlot))
 	}
-	j.settle(slots.Return, j.stopWhy)
+	j.settle(slots.Return, j.stopWhy, j.arrived)
 }
 
 // guard makes a panic in an adapter an error.

@@ -84,11 +84,8 @@ func (s *Server) wakeShutdown() {
 func (s *Server) stopTimers() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range []*time.Timer{s.expansion, s.refill} {
-		if t != nil {
-			t.Stop()
-		}
-	}
+	s.expansion.stop()
+	s.refill.stop()
 }
 
 // remains returns an error that names what Shutdown leaves behind.

@@ -14,7 +14,7 @@ type batch struct {
 
 // act is an effect that is carried out without the lock.
 type act struct {
-	slots.Effect
+	*slots.Effect
 	job *job
 }
 
@@ -24,6 +24,7 @@ type own struct {
 	settle  bool
 	verdict slots.Verdict
 	why     slots.Why
+	at      time.Duration // of the step
 }
 
 // step has the table decide on an event and carries out what it says. fresh is
@@ -32,27 +33,38 @@ type own struct {
 // caller.
 func (s *Server) step(e slots.Event, self *job, offers []*job) own {
 	b := s.batches.Get().(*batch)
+	now := time.Since(s.start)
 	s.mu.Lock()
-	s.stepLocked(b, e, self, offers)
+	s.stepLocked(b, &e, now, self, offers)
 	s.mu.Unlock()
-	return s.carryOut(b, self)
+	return s.carryOut(b, now, self)
 }
 
 // stepLocked is the part of a step under the lock: what the table decides, and
 // who it is about.
-func (s *Server) stepLocked(b *batch, e slots.Event, self *job, offers []*job) {
+func (s *Server) stepLocked(b *batch, e *slots.Event, now time.Duration, self *job, offers []*job) {
 	if self != nil {
 		e.Job = self.ref // zero for a job that the event brings
 	}
-	if e.Type == slots.Finish {
-		s.left(self)
+	switch e.Type {
+	case slots.Arrive:
+		s.unsettled++ // whatever becomes of it, it is settled once
+		self.arrived = now
+	case slots.Optional:
+		self.arrived = now
+	case slots.Converted:
+		s.handlers.remove(self)
+	case slots.Offered:
+		s.asks.remove(self)
+	case slots.Finish:
+		s.kills.remove(self)
+		s.left(self, now)
 	}
-	now := time.Since(s.start)
-	b.effects = s.table.Step(now, e, b.effects[:0])
+	b.effects = s.table.Step(now, *e, b.effects[:0])
 	b.acts = b.acts[:0]
-	for _, f := range b.effects {
-		j := s.subject(f, self, offers)
-		if j = s.note(f, j, now); j != nil {
+	for i := range b.effects {
+		f := &b.effects[i]
+		if j := s.note(f, s.subject(f, self, offers), now); j != nil {
 			b.acts = append(b.acts, act{f, j})
 		}
 	}
@@ -73,7 +85,7 @@ func (s *Server) jobAt(r slots.Ref) *job {
 
 // subject returns the job that an effect is about, and takes in one that the
 // table has only now given a name.
-func (s *Server) subject(f slots.Effect, self *job, offers []*job) *job {
+func (s *Server) subject(f *slots.Effect, self *job, offers []*job) *job {
 	if f.Job == 0 {
 		if f.Type == slots.Drop && f.Offer >= 0 && f.Offer < len(offers) {
 			return offers[f.Offer]
@@ -104,44 +116,45 @@ func (s *Server) subject(f slots.Effect, self *job, offers []*job) *job {
 
 // note keeps the books for an effect and returns the job for which something
 // is to be done without the lock, or nil.
-func (s *Server) note(f slots.Effect, j *job, now time.Duration) *job {
+func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
 	switch f.Type {
 	case slots.Convert:
 		s.refusals = 0
-		s.unsettled++
-		s.handlers.add(j)
+		s.handlers.add(j, now)
 	case slots.Hold:
-		s.unsettled++
 		return nil
 	case slots.Refuse:
-		s.unsettled++
+		s.settles.add(j, now)
 		s.refusals++
 		j.stopWhy = f.Why
 	case slots.Start:
-		j.slot, j.placed = f.Slot, s.start.Add(now)
-		j.doing = true
-		s.events.slot(SlotChange{Slot: f.Slot, From: Empty, To: j.status, ID: j.details.ID, Kind: j.details.Kind, Time: j.placed})
+		j.slot, j.placed, j.doing = f.Slot, now, true
+		if s.cfg.Monitors.Resource != nil {
+			s.recordSlot(j, Empty, j.status, now)
+		}
 	case slots.Stop:
-		j.stopped, j.stopWhy = s.start.Add(now), f.Why
+		j.stopped, j.stopWhy = now, f.Why
 		if f.Why == slots.Preempted {
 			s.preemptions++
 		}
-		s.kills.add(j)
+		s.kills.add(j, now)
 	case slots.ArmExpansion:
-		s.expansion = arm(s.expansion, f.At-now, func() { s.step(slots.Event{Type: slots.ExpansionDue}, nil, nil) })
+		s.expansion.set(f.At, now)
 		return nil
 	case slots.ArmRefill:
-		s.refill = arm(s.refill, f.At-now, func() { s.step(slots.Event{Type: slots.RefillDue}, nil, nil) })
+		s.refill.set(f.At, now)
 		return nil
 	case slots.Ask:
 		j.asked = f.N
-		s.asks.add(j)
+		s.asks.add(j, now)
+	case slots.Settle:
+		s.settles.add(j, now)
 	case slots.Make:
-		again := s.newJob(j.message, j.arrived)
+		again := s.newJob(j.message)
+		again.arrived = j.arrived
 		again.ref, again.identity, again.status, again.optional = j.ref, j.identity, j.status, true
 		again.deadline, j.deadline = j.deadline, nil
 		s.jobs[j.ref.Index()] = again
-		s.left(j)
 		j.ref = 0
 		return again
 	case slots.Release:
@@ -153,18 +166,9 @@ func (s *Server) note(f slots.Effect, j *job, now time.Duration) *job {
 }
 
 // left notes that the job's slot is empty.
-func (s *Server) left(j *job) {
-	if j.slot < 0 {
-		return
+func (s *Server) left(j *job, now time.Duration) {
+	if s.cfg.Monitors.Resource != nil {
+		s.recordSlot(j, j.status, Empty, now)
 	}
-	s.events.slot(SlotChange{Slot: j.slot, From: j.status, To: Empty, ID: j.details.ID, Kind: j.details.Kind, Time: time.Now()})
 	j.slot = -1
-}
-
-func arm(t *time.Timer, d time.Duration, f func()) *time.Timer {
-	if t == nil {
-		return time.AfterFunc(max(d, 0), f)
-	}
-	t.Reset(max(d, 0))
-	return t
 }

@@ -10,41 +10,54 @@ import (
 )
 
 // convert runs the handler of a request message and then, where there is a slot
-// for it at once, the task, in the same goroutine.
+// for it at once, the task, in the same goroutine. The calls follow each other
+// rather than nest, so that a goroutine's first stack is enough.
 func (j *job) convert() {
 	returned := false
 	defer func() {
-		if !returned {
-			j.converted(newPanic("Handle", nil))
+		if !returned { // the handler called runtime.Goexit
+			j.goOn(j.converted(newPanic("Handle", nil)))
 		}
 	}()
-	err := j.make(&j.ctx)
+	err := j.make()
 	returned = true
-	j.converted(err)
+	j.goOn(j.converted(err))
 }
 
-func (j *job) converted(err error) {
+func (j *job) converted(err error) own {
 	s := j.server
-	s.handlers.remove(j)
-	s.latency(Latency{Stage: StageHandle, Kind: j.details.Kind, Duration: j.age()})
+	if s.cfg.Monitors.Latency != nil {
+		s.recordLatency(j, StageHandle, "", j.age())
+	}
 	e := slots.Event{Type: slots.Converted, Task: j.forTable()}
-	switch {
-	case err == nil:
-	case errors.Is(err, ErrRequeue):
-		e.Result, j.failure = slots.Requeue, err
-	default:
-		e.Result, j.failure = slots.Failed, err
-		if j.ctx.Err() == nil {
-			s.recordError(j.errorOf(Empty, err))
-		}
+	if err != nil {
+		e.Result = j.refused(err)
 	}
 	o := s.step(e, j, nil)
-	j.watchDeadline()
-	switch {
-	case o.start:
+	if !j.details.Deadline.IsZero() {
+		j.watchDeadline()
+	}
+	return o
+}
+
+// refused notes why a message gave no task.
+func (j *job) refused(err error) slots.Result {
+	j.failure = err
+	if errors.Is(err, ErrRequeue) {
+		return slots.Requeue
+	}
+	if j.ctx.Err() == nil {
+		j.server.recordError(j.errorOf(Empty, err))
+	}
+	return slots.Failed
+}
+
+// goOn does what a step said to the job in whose goroutine it was.
+func (j *job) goOn(o own) {
+	if o.start {
 		j.run()
-	case o.settle:
-		j.settle(o.verdict, o.why)
+	} else if o.settle {
+		j.settle(o.verdict, o.why, o.at)
 	}
 }
 
@@ -55,37 +68,33 @@ func (s *Server) handlerExpired(j *job) {
 	if j.optional {
 		s.optional.abandon(j)
 	} else {
-		o := s.step(slots.Event{Type: slots.ConvertTimedOut}, j, nil)
-		if o.settle {
-			s.settleSoon(j, o.verdict, o.why)
-		}
+		s.stepAside(slots.ConvertTimedOut, j)
 	}
 	j.ctx.end(ErrHandlerTimeout)
 }
 
-// run calls Do, in the job's goroutine, and frees the slot when it returned.
+// run calls Do, in the job's goroutine, frees the slot when it returned, and
+// then settles the message.
 func (j *job) run() {
 	returned := false
 	defer func() {
 		if !returned {
 			// A panic, or runtime.Goexit, which recover does not see.
-			j.finish(newPanic("Do", recover()))
+			j.goOn(j.finish(newPanic("Do", recover())))
 		}
 	}()
 	err := j.do()
 	returned = true
-	j.finish(err)
+	j.goOn(j.finish(err))
 }
 
 func (j *job) do() error {
 	s := j.server
-	if j.status == Protected || j.optional {
-		s.latency(Latency{Stage: StageWait, Kind: j.details.Kind, Status: j.status, Duration: j.age()})
+	if s.cfg.Monitors.Latency != nil && j.message != nil {
+		s.recordLatency(j, StageWait, "", j.age())
 	}
-	if limit := j.details.Timeout; limit > 0 {
-		s.mu.Lock()
-		j.limit = time.AfterFunc(limit, j.timedOut)
-		s.mu.Unlock()
+	if j.details.Timeout > 0 {
+		j.watchTimeout()
 	}
 	if j.controller != nil {
 		j.feed()
@@ -96,88 +105,85 @@ func (j *job) do() error {
 	return j.task.Do(&j.ctx)
 }
 
-// finish frees the slot, then settles the message.
-func (j *job) finish(err error) {
+// finish frees the slot.
+func (j *job) finish(err error) own {
 	s := j.server
 	e := slots.Event{Type: slots.Finish}
-	var crash *PanicError
-	switch {
-	case err == nil:
-	case errors.As(err, &crash):
+	if err != nil {
 		e.Result = slots.Failed
-	case errors.Is(err, ErrRequeue):
-		e.Result = slots.Requeue
-	default:
-		e.Result = slots.Failed
+		if !isPanic(err) && errors.Is(err, ErrRequeue) {
+			e.Result = slots.Requeue
+		}
 	}
 	j.failure = err
 	o := s.step(e, j, nil)
-	s.kills.remove(j)
-	j.ended(err, crash)
-	if o.settle {
-		j.settle(o.verdict, o.why)
-	}
-}
-
-// ended tells the monitors and the watchers of a task whose slot is free.
-func (j *job) ended(err error, crash *PanicError) {
-	s := j.server
 	j.ctx.end(errEnded)
-	s.gone(j)
 	if j.controller != nil {
+		s.gone(j)
 		j.leftover()
 	}
+	if err != nil || s.cfg.Monitors.Latency != nil {
+		j.recordEnd(err)
+	}
+	return o
+}
+
+// recordEnd tells the monitors of a task whose slot is free.
+func (j *job) recordEnd(err error) {
+	s := j.server
 	s.mu.Lock()
 	placed, stopped := j.placed, j.stopped
 	s.mu.Unlock()
-	if s.cfg.Monitors.Latency != nil {
-		now, end := time.Now(), stopped
-		outcome := "completed"
-		switch {
-		case !stopped.IsZero():
-			outcome = "stopped"
-			s.latency(Latency{Stage: StageStop, Kind: j.details.Kind, Status: j.status, Duration: now.Sub(stopped)})
-		case err != nil:
-			outcome = "failed"
-		}
-		if end.IsZero() {
-			end = now
-		}
-		s.latency(Latency{Stage: StageRun, Kind: j.details.Kind, Status: j.status, Outcome: outcome, Duration: end.Sub(placed)})
-	}
-	if err != nil && (crash != nil || stopped.IsZero() && !errors.Is(err, ErrRequeue)) {
+	if err != nil && (isPanic(err) || stopped == 0 && !errors.Is(err, ErrRequeue)) {
 		s.recordError(j.errorOf(j.status, err))
+	}
+	if s.cfg.Monitors.Latency == nil {
+		return
+	}
+	now := time.Since(s.start)
+	outcome, end := "completed", now
+	switch {
+	case stopped != 0:
+		outcome, end = "stopped", stopped
+		s.recordLatency(j, StageStop, "", now-stopped)
+	case err != nil:
+		outcome = "failed"
+	}
+	s.recordLatency(j, StageRun, outcome, end-placed)
+}
+
+// stepAside is a step about a job in whose goroutine it is not.
+func (s *Server) stepAside(t slots.EventType, j *job) {
+	if o := s.step(slots.Event{Type: t}, j, nil); o.settle {
+		j.ctx.end(causeOf(o.why))
+		go j.settle(o.verdict, o.why, o.at)
 	}
 }
 
 func (s *Server) stopExpired(j *job) {
-	o := s.step(slots.Event{Type: slots.StopTimedOut}, j, nil)
-	if o.settle {
-		s.settleSoon(j, o.verdict, o.why)
-	}
+	s.stepAside(slots.StopTimedOut, j)
 }
 
 // timedOut: the task's timeout or deadline has passed.
 func (j *job) timedOut() {
-	o := j.server.step(slots.Event{Type: slots.TimedOut}, j, nil)
-	if o.settle {
-		j.settle(o.verdict, o.why)
-	}
+	j.server.stepAside(slots.TimedOut, j)
 }
 
 // watchDeadline begins once the table knows the job's task, so that the timer
 // finds it.
 func (j *job) watchDeadline() {
-	d := j.details.Deadline
-	if d.IsZero() {
-		return
-	}
-	s := j.server
+	s, d := j.server, j.details.Deadline
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if j.deadline == nil && s.jobAt(j.ref) == j {
 		j.deadline = time.AfterFunc(time.Until(d), j.timedOut)
 	}
+}
+
+func (j *job) watchTimeout() {
+	j.server.mu.Lock()
+	defer j.server.mu.Unlock()
+	j.limit = time.AfterFunc(j.details.Timeout, j.timedOut)
 }
 
 // endTimers stops the timers of a job that is gone. The caller holds the lock.
@@ -190,13 +196,14 @@ func (j *job) endTimers() {
 	}
 }
 
+func isPanic(err error) bool {
+	var p *PanicError
+	return errors.As(err, &p)
+}
+
 func newPanic(op string, v any) *PanicError {
 	return &PanicError{Op: op, Value: v, Stack: debug.Stack()}
 }
 
-func (j *job) age() time.Duration {
-	if j.server.cfg.Monitors.Latency == nil {
-		return 0
-	}
-	return time.Since(j.arrived)
-}
+// age is the time since the job's message came.
+func (j *job) age() time.Duration { return time.Since(j.server.start) - j.arrived }

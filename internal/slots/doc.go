@@ -23,16 +23,24 @@
 // protected or internal job) or External (from an optional request, or offered
 // by an external job). The owner of a job is the protected job, or the external
 // job from an optional request, at the root of its expansion; a root owns
-// itself. All jobs of an owner have its priority. An owner's weight is
-// max(priority, 1). Release is the last effect of each job.
+// itself. All jobs of an owner have its priority. An owner's weight is its
+// priority, but at least 1 and at most 2^30. Release is the last effect of each
+// job.
+//
+// A root owns the jobs of one run. When it is told to stop, for whatever reason
+// but Shutdown's stop of all unprotected jobs, its Running jobs are stopped
+// after it (OwnerEnded) in order of their start, and its Pending ones dropped
+// (OwnerEnded) in the order in which they became Pending; when it ends by
+// itself, the same happens before its slot empties. From then on these jobs
+// have no owner, even if the root, an optional request, is started again.
 //
 // # Figures
 //
 // All are derived from the jobs:
 //
 //	held(o)   slots of o's unprotected jobs (o's own too when o is external)
-//	          that are Running or Stuck. A job whose owner has ended, or is
-//	          Stopping or Stuck, belongs to nobody.
+//	          that are Running or Stuck. A job whose owner is not Running
+//	          any more belongs to nobody.
 //	claim(o)  held(o) + o's Pending jobs + slots that fill asks of o's jobs
 //	          hold back
 //	capacity  slots − protected that are not stuck − stuck − waiting −
@@ -53,15 +61,13 @@
 //     (Return, NoSlot).
 //     The victim is, of the unprotected Running jobs: an external before an
 //     internal one; then the lower priority; then the owner with the larger
-//     held(o); then the most recently started. When the victim is a root, its
-//     jobs are stopped with it (OwnerEnded) in order of their start, and its
-//     Pending ones dropped (OwnerEnded).
+//     held(o); then the most recently started.
 //  3. While a message is held and slots − protected not stuck − stuck −
 //     waiting − converting > 0: the first held one is converted.
 //  4. While there is a Pending job and spare > 0: the oldest starts. Then,
 //     while Pending jobs outnumber Stopping slots − waiting requests: the
-//     newest goes: back to the backlog if it came from there, else it is
-//     dropped (NoRoom).
+//     newest goes: back to the backlog if it came from there (with no effect
+//     but what the backlog's bounds ask for), else it is dropped (NoRoom).
 //  5. Expansion, unless ExpansionPeriod is negative and the event is not
 //     ExpandNow, and not after Shutdown; see below.
 //  6. The expansion timer, see below.
@@ -72,25 +78,25 @@
 // # Expansion
 //
 // A job may be asked when it is Running, expandable, not being asked, and has
-// not declined in this period. An owner is hungry when it, or one of its jobs,
-// may be asked; the one who is asked is the owner itself if it may be, else the
-// earliest started. Fill, while spare > 0:
+// not declined in this period. It is being asked from its Ask until Offered
+// comes, even when it takes longer than the expand timer; a job that is not
+// Running any more is not asked and has not declined. An owner is hungry when
+// it, or one of its jobs, may be asked; the one who is asked is the owner itself
+// if it may be, else the earliest started. Fill, while spare > 0:
 //
 //   - if an internal owner (a protected root) is hungry: the one with the least
 //     (claim + 1) / weight gets one more; ties go to the higher priority, then
-//     to the larger claim, then to the older root (the Ref that was made
-//     first);
+//     to the older root (the Ref that was made first);
 //   - else, of the hungry external owners and the first ready job of the
 //     backlog (only while not draining; by priority, then arrival; its claim
-//     is 0), likewise; on a tie after priority and claim the backlog job goes
-//     last.
+//     is 0), likewise.
 //
-// A backlog job starts at once. Slots that come to one asked job in one fill
-// are asked for in one Ask, whose effect follows when the fill is over, in the
-// order in which the jobs got their first slot. An asked job's further slots
-// go to it even though it may not be asked again: being hungry is judged at
-// the start of the fill, except that a job which is asked for all it got stays
-// the one asked.
+// A backlog job starts at once, and is hungry from then on if it may be asked.
+// An owner that got a slot stays hungry until the fill is over, and all its
+// slots go to the same job. They are asked for in one Ask, whose effect follows
+// when the fill is over, in the order in which the owners got their first slot.
+// What is asked for is held back until Offered or ExpandTimedOut comes, or the
+// asked job is not Running any more, which also ends a move ask.
 //
 // Moves, once spare ≤ 0, when empty slots ≥ reserve and no move ask is out, in
 // this order:
@@ -99,50 +105,56 @@
 //     external Running job began at least ExpansionPeriod ago: it is asked for
 //     one, as a move.
 //  2. Else, if moves are left in the period: that same owner r, if the internal
-//     owner d with a Running helper and the greatest claim/weight (ties: older
-//     root) has claim(d)/weight(d) > (claim(r)+1)/weight(r): r is asked for
-//     one, as a move. This is the criterion for a slot above and one below the
-//     max-min fair share (D'Hondt), and being strict it never trades back.
-//  3. Else the same among external owners and the backlog. A backlog job needs
-//     no asking: d's most recently started Running job is stopped (Preempted),
-//     the backlog job becomes Pending, one move is used up, and moves are
-//     tried again.
+//     owner d with a Running unprotected job and the greatest claim/weight
+//     (ties: older root) has claim(d)/weight(d) > (claim(r)+1)/weight(r): r is
+//     asked for one, as a move. This is the criterion for a slot above and one
+//     below the max-min fair share (D'Hondt), and being strict it never trades
+//     back.
+//  3. Else the same among external owners and, as r, the first ready job of the
+//     backlog, compared as in a fill. The unprotected job of an external d may
+//     be d itself, since its own slot counts. A backlog job needs no asking:
+//     d's most recently started Running job is stopped (Preempted), the backlog
+//     job becomes Pending, one move is used up, and the step goes back to 4.
 //
 // Offered, after a fill ask for n: what was held back is free again; the first
 // n offers start while spare > 0; those beyond n are dropped (Surplus), those
 // within n but beyond the room too (NoRoom). After a move ask for one: it
-// starts if spare > 0; else, if there is still a victim by the move's rule (of
-// 1: the victim of step 2 among external jobs that are old enough; of 2 and 3:
-// d's most recently started Running unprotected job, with the criterion still
-// true and moves left), it is stopped (Preempted), the offer becomes Pending,
-// and (2 and 3) one move is used up; else it is dropped (NoRoom). If fewer were
-// offered than asked for, the job has declined. If the job is no longer
-// Running, or its owner has ended or is Stopping or Stuck, all offers are
-// dropped (OwnerEnded); after Shutdown they are dropped (ShutDown).
+// starts if spare > 0; else, if empty slots ≥ reserve and there is still a
+// victim by the move's rule (of 1: the victim of step 2 among external jobs that
+// are old enough; of 2 and 3: d's most recently started Running unprotected job,
+// with the criterion still true and moves left), it is stopped (Preempted), the
+// offer becomes Pending, and (2 and 3) one move is used up; else it is dropped
+// (NoRoom). If fewer were offered than asked for, the job has declined.
+//
+// After Shutdown all offers are dropped (ShutDown); else, if the job is not
+// Running, or gone, all are dropped (OwnerEnded); else, if it is not being
+// asked, all are dropped (Surplus).
 //
 // ExpandTimedOut frees what was held back (or the place of the move ask) and
 // counts as declined; an Offered that comes later is treated as a fill ask's,
-// for the number that was asked.
+// for the number that was asked. It does nothing when it comes again, or after
+// Shutdown.
 //
 // # The period and its timer
 //
 // A period opens, for ExpansionPeriod (for ever when that is negative), when a
-// job declines, a move is used up, or the timer is armed. ExpansionDue and
-// ExpandNow close it. At the end of a step, unless the timer is armed,
+// job declines, a move is used up, or the timer is armed, unless one is open.
+// ExpansionDue and ExpandNow close it; ExpandNow does not disarm the timer. At the end of a step, unless the timer is armed,
 // ExpansionPeriod is negative, or Shutdown came, it is armed for the end of the
 // period if
 //
 //   - spare > 0 and a Running job has declined; or
 //   - spare ≤ 0, an unprotected job is Running, and a Running job has
-//     declined, or moves are used up while somebody is hungry or the backlog
+//     declined, or moves are used up (RebalanceMoves > 0 and none is left)
+//     while somebody is hungry or the backlog
 //     has a ready job (and the table is not draining), or an internal owner is
 //     hungry while an external Running job began less than ExpansionPeriod
 //     ago.
 //
 // # Refill
 //
-// With RefillDelay > 0: an arrival (Arrive) no later than RefillDelay after a
-// protected job last left its slot is near. When a protected job leaves its
+// With RefillDelay > 0: an arrival (Arrive, even if it is refused) no later than
+// RefillDelay after a protected job last left its slot is near. When a protected job leaves its
 // slot and an arrival was near since the last time one left: quiet grows by
 // one and the refill timer is armed for now + RefillDelay (anew, if it is
 // armed). A protected job that starts in an empty slot lowers quiet by one, if

@@ -56,18 +56,20 @@ const (
 	// put back; and while the backlog is over MaxBacklog or MaxBacklogBytes,
 	// its least valuable job (lowest priority, then latest arrival; perhaps
 	// the new one) is dropped (Full). Making jobs count and may be dropped.
+	// These bounds are applied whenever a job comes into the backlog. An empty
+	// ID is neither remembered nor anybody's.
 	Optional
 	// Made: the handler was run again for Job, which is Making. Done: it is
 	// Backlog, with the Expandable of Task. Else it is dropped (Failure).
 	Made
-	// Finish: Do of Job returned with Result; its slot is empty. Protected: it
-	// is settled unless it was (see Verdict), and released. An External root
-	// that was stopped with Preempted, since neither cancelled nor replaced,
-	// and whose Result is not Done, goes back to the backlog with its first
-	// arrival (Make; after that the backlog's bounds are applied as for
-	// Optional), unless Shutdown came. Others are released. If Job was an
+	// Finish: Do of Job returned with Result; its slot is empty. If Job was an
 	// owner, its jobs are stopped first (OwnerEnded, in order of start) and its
-	// Pending ones dropped (OwnerEnded).
+	// Pending ones dropped (OwnerEnded). Then ArmRefill, if it applies.
+	// Protected: it is settled unless it was (see Verdict), and released. An
+	// External root that was stopped with Preempted, since neither cancelled
+	// nor replaced, and whose Result is not Done, goes back to the backlog with
+	// its first arrival (Make; after that the backlog's bounds are applied as
+	// for Optional), unless Shutdown came. Others are released.
 	Finish
 	// StopTimedOut: Job is Stopping, KillTimeout after it was stopped: it is
 	// Stuck. Effects: Report, then Settle if it is protected and not settled.
@@ -76,17 +78,18 @@ const (
 	// and released. Running: stopped (Timeout). Backlog, Making, Pending:
 	// dropped (Timeout).
 	TimedOut
-	// Lost: the delivery of Job is lost. Converting, Held, Waiting: settled
+	// Lost: the delivery of Job, which is protected, is lost. Converting, Held, Waiting: settled
 	// (Forget, LostDelivery), and released unless it converts. Running:
 	// stopped (LostDelivery). Stopping or Stuck: remembered for the
 	// settlement.
 	Lost
 	// Cancel: the ID is remembered for CancelMemory, if that is positive (at
-	// most MaxCancelled; the oldest goes), and every job that bears it, in the
-	// order in which they were made: Waiting: settled (Ack, Cancelled) and
-	// released. Running: stopped (Cancelled). Stopping or Stuck: remembered
-	// for the settlement, and not put back. Backlog, Making, Pending: dropped
-	// (Cancelled). An empty ID does nothing.
+	// most MaxCancelled; the oldest goes; an ID that comes again is the
+	// newest), and every job that bears it, in the order in which they were
+	// made: Waiting: settled (Ack, Cancelled) and released. Running: stopped
+	// (Cancelled). Stopping or Stuck: remembered for the settlement, and not
+	// put back. Backlog, Making, Pending: dropped (Cancelled). An empty ID does
+	// nothing.
 	Cancel
 	// Offered: Job, which was asked, offers the tasks in Offers.
 	Offered
@@ -100,15 +103,16 @@ const (
 	RefillDue
 	// Drain: no intake and nothing is started from the backlog (a Pending job
 	// from it goes back). Held messages are settled (Return, Draining) and
-	// released.
+	// released; then the Pending ones go back, the oldest first.
 	Drain
 	// Resume ends Drain.
 	Resume
 	// Shutdown: no intake, no expansion. In this order: held, waiting and
-	// converting requests are settled (Return, ShutDown), each in order of
-	// arrival, held and waiting ones released; Pending jobs and then the
-	// backlog, in order of arrival, are dropped (ShutDown); Running
-	// unprotected jobs are stopped (ShutDown) in order of their slots.
+	// converting requests are settled (Return, ShutDown), the waiting ones in
+	// the order of the FIFO, the others in order of arrival, held and waiting
+	// ones released; Pending jobs, the oldest first, and then the backlog, in
+	// order of arrival, are dropped (ShutDown); Running unprotected jobs,
+	// whoever owns them, are stopped (ShutDown) in order of their slots.
 	Shutdown
 	// ShutdownNow is Shutdown, if that has not come; then Running protected
 	// jobs are stopped (ShutDown) in order of their slots.
@@ -137,8 +141,8 @@ const (
 	Hold
 	// Refuse: the message that arrived is to be requeued, for Why. No job.
 	Refuse
-	// Start: Job begins in Slot. When it is an offer, or an optional
-	// request, Offer tells which (see Place).
+	// Start: Job begins in Slot. When it is an offer that starts at once,
+	// Offer tells which.
 	Start
 	// Place: the offer with index Offer is Pending as Job. (An offer that
 	// starts at once has Start alone.)
@@ -211,7 +215,7 @@ type Effect struct {
 	Type    EffectType
 	Job     Ref
 	Slot    int // Start
-	Offer   int // Start, Place, Drop: index into Event.Offers, or -1
+	Offer   int // Start, Place, Drop: index into Event.Offers; else -1
 	N       int // Ask
 	Verdict Verdict
 	Why     Why
@@ -266,7 +270,7 @@ type Job struct {
 	Status   Status
 	Phase    Phase
 	Slot     int // -1 when it is in none
-	Owner    Ref // zero when the owner has ended
+	Owner    Ref // zero when its run has ended; a root owns itself
 	ID       string
 	Priority int
 }

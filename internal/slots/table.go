@@ -3,51 +3,171 @@ package slots
 import "time"
 
 // Table is the state machine. It is not safe for use by several goroutines.
-type Table struct{ cfg Config }
+type Table struct {
+	cfg Config
+	now time.Duration
+	out []Effect // of the step that is under way
+
+	jobs   []job   // the arena
+	owners []owner // beside it
+	free   []int32 // entries that may be used
+	freed  []int32 // entries that may be used from the next step on
+	made   uint64  // jobs so far
+	starts uint64  // starts so far
+	byID   map[string]int32
+
+	slots    []int32 // the job in each, or none
+	empty    bitmap
+	count    [4][phases]int // jobs by status and phase; setPhase keeps it
+	queues   [phases]list   // jobs by phase; see queued
+	promised int
+
+	victims heap          // owners: who loses a slot next
+	donors  [classes]heap // owners: who has most
+	hungry  [classes]heap // owners: who has least and can use more
+	ready   heap          // backlog jobs: which starts next
+	poorest heap          // backlog jobs: which is dropped next
+	bytes   int           // of the backlog
+
+	cancelled memory
+	refs      []Ref // scratch
+
+	back   int     // slots that fill asks hold back
+	moving int32   // the job that is asked for the sake of a move, or none
+	filled []int32 // owners that got slots in the fill that is under way
+
+	open     bool // a period is open
+	end      time.Duration
+	moves    int // left in the period
+	declined list
+	armed    bool // the expansion timer is
+
+	quiet    int
+	near     bool
+	left     bool // a protected job has left its slot, at lastLeft
+	lastLeft time.Duration
+
+	draining bool
+	down     bool // Shutdown came
+}
 
 // New returns a table whose slots are all empty. The config must be valid.
-func New(cfg Config) *Table { return &Table{cfg: cfg} }
+func New(cfg Config) *Table {
+	t := &Table{
+		cfg:       cfg,
+		byID:      map[string]int32{},
+		slots:     make([]int32, cfg.Slots),
+		empty:     newBitmap(cfg.Slots),
+		victims:   heap{before: lesser},
+		ready:     heap{before: readier},
+		poorest:   heap{before: poorer},
+		cancelled: newMemory(),
+		moving:    none,
+		moves:     max(cfg.RebalanceMoves, 0),
+		declined:  emptyList(),
+	}
+	for i := range t.slots {
+		t.slots[i] = none
+		t.empty.add(i)
+	}
+	for i := range t.queues {
+		t.queues[i] = emptyList()
+	}
+	for c := range classes {
+		t.donors[c].before = richer
+		t.hungry[c].before = hungrier
+	}
+	return t
+}
+
+func (t *Table) heaps() [7]*heap {
+	return [...]*heap{
+		&t.victims, &t.ready, &t.poorest,
+		&t.donors[internal], &t.donors[external],
+		&t.hungry[internal], &t.hungry[external],
+	}
+}
 
 // Step does one step at the time now, which never goes back, and appends what
 // is to be done to effects, in order. It allocates only to grow what it keeps.
-func (t *Table) Step(now time.Duration, e Event, effects []Effect) []Effect { return effects }
+func (t *Table) Step(now time.Duration, e Event, effects []Effect) []Effect {
+	t.now = now
+	t.out = effects
+	t.free = append(t.free, t.freed...)
+	t.freed = t.freed[:0]
 
-// Promise takes up to n of the capacity and returns how many it took; 0 while
-// draining and after Shutdown.
-func (t *Table) Promise(n int) int { return 0 }
+	t.rollPeriod()
+	t.apply(&e)
+	t.serveRequests()
+	t.servePending()
+	if !t.down && (t.cfg.ExpansionPeriod >= 0 || e.Type == ExpandNow) {
+		t.fill()
+		for t.move() {
+			t.servePending()
+			t.fill()
+		}
+	}
+	t.armExpansion()
 
-// Unpromise gives n promises back.
-func (t *Table) Unpromise(n int) {}
-
-// Capacity is how many more request messages there is room for; 0 while
-// draining and after Shutdown.
-func (t *Table) Capacity() int { return 0 }
-
-// Bearers appends to refs the jobs that bear the ID and are Running or
-// Waiting, in the order in which they were made. It costs nothing per slot.
-func (t *Table) Bearers(id string, refs []Ref) []Ref { return refs }
-
-// Slot returns the job in a slot; its Status is Empty when there is none.
-func (t *Table) Slot(i int) Job { return Job{} }
-
-// Job returns what is known of a job; its Phase is Gone when it is released.
-func (t *Table) Job(r Ref) Job { return Job{} }
-
-// Counts are figures derived from the jobs.
-type Counts struct {
-	Empty      int
-	Protected  int // in slots, whatever their phase
-	Internal   int
-	External   int
-	Stopping   int // of those in slots
-	Stuck      int
-	Converting int
-	Waiting    int
-	Held       int
-	Pending    int
-	Backlog    int // with those that are Making
-	Promised   int
+	effects, t.out = t.out, nil
+	return effects
 }
 
-// Counts returns the figures. It costs nothing per slot.
-func (t *Table) Counts() Counts { return Counts{} }
+func (t *Table) emit(e Effect) { t.out = append(t.out, e) }
+
+// apply does what the event says.
+func (t *Table) apply(e *Event) {
+	switch e.Type {
+	case Arrive:
+		t.arrive()
+	case Optional:
+		t.optional(e)
+	case Cancel:
+		t.cancel(e.ID)
+	case ExpandNow:
+		t.closePeriod()
+	case ExpansionDue:
+		t.armed = false
+		t.closePeriod()
+	case RefillDue:
+		t.quiet = 0
+	case Drain:
+		t.drain()
+	case Resume:
+		t.draining = false
+	case Shutdown:
+		t.shutdown()
+	case ShutdownNow:
+		t.shutdownNow()
+	case Offered:
+		t.offered(t.find(e.Job), e.Offers)
+	default:
+		if i := t.find(e.Job); i != none {
+			t.applyTo(i, e)
+		}
+	}
+}
+
+// applyTo does what the event says of job i.
+func (t *Table) applyTo(i int32, e *Event) {
+	switch e.Type {
+	case Converted:
+		t.converted(i, e)
+	case ConvertTimedOut:
+		if t.jobs[i].phase == Converting {
+			t.answer(i, Reject, HandlerTimeout)
+		}
+	case Made:
+		t.remade(i, e)
+	case Finish:
+		t.finish(i, e.Result)
+	case StopTimedOut:
+		t.stuck(i)
+	case TimedOut:
+		t.timedOut(i)
+	case Lost:
+		t.lost(i)
+	case ExpandTimedOut:
+		t.expandTimedOut(i)
+	}
+}

@@ -1,0 +1,7 @@
+//go:build race
+
+package slots
+
+const (
+	randomScripts = 400
+)
