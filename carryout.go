@@ -33,6 +33,7 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 		case slots.Report:
 			s.recordError(j.errorOf(j.status, ErrStuck))
 		case slots.Settle:
+			s.recordVerdict(j, a.Why)
 			if j == self {
 				o.settle, o.verdict, o.why = true, a.Verdict, a.Why
 			} else {
@@ -57,6 +58,15 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 	return o
 }
 
+// recordVerdict records why a request is requeued or rejected, where no error
+// of its task or handler tells.
+func (s *Server) recordVerdict(j *job, why slots.Why) {
+	switch why {
+	case slots.NoSlot, slots.Timeout:
+		s.recordError(j.errorOf(Protected, causeOf(why)))
+	}
+}
+
 // dropped records what is lost with an offer or an optional request.
 func (s *Server) dropped(j *job, why slots.Why) {
 	switch why {
@@ -68,28 +78,4 @@ func (s *Server) dropped(j *job, why slots.Why) {
 		s.recordError(j.errorOf(j.status, fmt.Errorf("%w: %w", ErrOfferDropped, ErrOwnerEnded)))
 	}
 	j.ctx.end(causeOf(why))
-}
-
-// launcher starts goroutines for jobs without allocating a closure each time.
-type launcher struct {
-	job *job
-	do  func(*job)
-	run func()
-}
-
-func newLauncher() *launcher {
-	l := &launcher{}
-	l.run = func() {
-		j, do := l.job, l.do
-		l.job, l.do = nil, nil
-		j.server.launchers.Put(l)
-		do(j)
-	}
-	return l
-}
-
-func (s *Server) launch(j *job, do func(*job)) {
-	l := s.launchers.Get().(*launcher)
-	l.job, l.do = j, do
-	go l.run()
 }

@@ -25,9 +25,9 @@ func (q *optionalQueue) add(j *job) {
 	s, size := q.server, size(j.message)
 	q.mu.Lock()
 	full := len(q.queue) >= max(s.cfg.MaxBacklog, 0) || q.bytes+size > s.cfg.MaxBacklogBytes
-	if full || q.closed {
+	if closed := q.closed; full || closed {
 		q.mu.Unlock()
-		if !q.closed {
+		if !closed {
 			s.recordError(j.errorOf(External, fmt.Errorf("%w: too many wait for their handler", ErrOptionalDropped)))
 		}
 		s.ackControl(j.message)
@@ -59,14 +59,14 @@ func (q *optionalQueue) work() {
 		q.current = j
 		q.mu.Unlock()
 
-		err := j.handle(q.abandon)
+		err := j.handle(func(j *job) { q.abandon(j) })
 		if !q.finished(j) {
 			return // it took too long: another worker goes on
 		}
 		if err != nil {
 			s.recordError(j.errorOf(External, err))
-		} else {
-			s.step(slots.Event{Type: slots.Optional, Task: j.forTable(), Size: size(j.message)}, j, nil)
+		} else if o := s.step(slots.Event{Type: slots.Optional, Task: j.forTable(), Size: size(j.message)}, j, nil); o.start {
+			s.launch(j, (*job).run)
 		}
 		s.ackControl(j.message)
 	}
@@ -117,12 +117,15 @@ func (q *optionalQueue) finished(j *job) bool {
 }
 
 // abandon drops the optional request whose handler takes too long or ended its
-// goroutine, and lets another worker go on with the rest.
-func (q *optionalQueue) abandon(j *job) {
-	if q.finished(j) {
-		q.server.ackControl(j.message)
-		go q.work()
+// goroutine, and lets another worker go on with the rest. It returns false when
+// the handler has returned.
+func (q *optionalQueue) abandon(j *job) bool {
+	if !q.finished(j) {
+		return false
 	}
+	q.server.ackControl(j.message)
+	go q.work()
+	return true
 }
 
 // close drops what has not been converted.
@@ -142,18 +145,37 @@ func (q *optionalQueue) close() {
 // remake makes the task of an optional request in the backlog anew.
 func (j *job) remake() {
 	s := j.server
-	fail := func(j *job) { s.step(slots.Event{Type: slots.Made, Result: slots.Failed}, j, nil) }
 	first := j.details.ID
-	err := j.handle(fail)
+	err := j.handle(func(j *job) { s.unmake(j) })
 	if err == nil && j.details.ID != first {
 		err = fmt.Errorf("%w: its ID was %q, then %q", ErrDetails, first, j.details.ID)
 	}
 	if err != nil {
-		s.recordError(j.errorOf(External, err))
-		fail(j)
+		if s.unmake(j) {
+			s.recordError(j.errorOf(External, err))
+		}
 		return
 	}
-	s.step(slots.Event{Type: slots.Made, Task: j.forTable()}, j, nil)
+	if o := s.step(slots.Event{Type: slots.Made, Task: j.forTable()}, j, nil); o.start {
+		j.run()
+	}
+}
+
+// unmake drops an optional request of the backlog whose task cannot be made
+// anew. It returns false when there is no need: the task has been made, or the
+// request was dropped meanwhile.
+func (s *Server) unmake(j *job) bool {
+	b := s.batches.Get().(*batch)
+	b.acts = b.acts[:0]
+	s.mu.Lock()
+	now := time.Since(s.start)
+	making := s.table.Job(j.ref).Phase == slots.Making
+	if making {
+		s.stepLocked(b, &slots.Event{Type: slots.Made, Result: slots.Failed}, now, j, nil)
+	}
+	s.mu.Unlock()
+	s.carryOut(b, now, j)
+	return making
 }
 
 func size(m Message) int {

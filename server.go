@@ -14,7 +14,8 @@ import (
 
 // Server runs the tasks of requests in its slots and lets spare slots help
 // them. Make one with [New]. Its methods are safe for use by several
-// goroutines. A server that is idle has no goroutine and no running timer.
+// goroutines. A server that is idle has neither a
+// goroutine nor a running timer.
 type Server struct {
 	cfg   Config
 	info  Info
@@ -33,15 +34,17 @@ type Server struct {
 	refill      alarm         // guarded by mu
 	closing     bool          // guarded by mu
 	closed      chan struct{} // closed when closing begins
+	done        chan struct{} // closed when Shutdown is over
+	doneOnce    sync.Once
 	quiet       chan struct{} // closed and made anew when something ends while closing
 	unsettled   int           // request messages taken and neither settled nor given up
 
-	handlers  expiry // handlers that run; guarded by mu, as the next three
-	kills     expiry // tasks that were stopped
-	asks      expiry // calls of Expand
-	settles   expiry // messages that are being settled
-	launchers sync.Pool
-	batches   sync.Pool
+	handlers expiry // handlers that run; guarded by mu, as the next three
+	kills    expiry // tasks that were stopped
+	asks     expiry // calls of Expand
+	settles  expiry // messages that are being settled
+	workers  workers
+	batches  sync.Pool
 
 	optional optionalQueue
 	watch    watchList
@@ -81,6 +84,7 @@ func New(cfg Config) (*Server, error) {
 		}),
 		withdrawn: make(chan struct{}),
 		closed:    make(chan struct{}),
+		done:      make(chan struct{}),
 		quiet:     make(chan struct{}),
 	}
 	s.handlers = expiry{server: s, which: inHandler, wait: cfg.HandlerTimeout, expired: s.handlerExpired}
@@ -89,7 +93,6 @@ func New(cfg Config) (*Server, error) {
 	s.settles = expiry{server: s, which: inSettle, wait: cfg.SettleTimeout, expired: s.settleExpired}
 	s.expansion.ring = s.alarmed(&s.expansion, func() { s.step(slots.Event{Type: slots.ExpansionDue}, nil, nil) })
 	s.refill.ring = s.alarmed(&s.refill, func() { s.step(slots.Event{Type: slots.RefillDue}, nil, nil) })
-	s.launchers.New = func() any { return newLauncher() }
 	s.batches.New = func() any { return new(batch) }
 	s.optional.server = s
 	return s, nil
@@ -98,10 +101,11 @@ func New(cfg Config) (*Server, error) {
 // Info describes the server.
 func (s *Server) Info() Info { return s.info }
 
-// Serve takes messages from a source until ctx ends or Shutdown begins, and
-// returns nil then, or the error that the source cannot overcome. Tasks go on
-// when it returns: Shutdown ends them. It may be called for several sources. It
-// returns ErrServerClosed at once after Shutdown.
+// Serve takes messages from a source until ctx ends or Shutdown is over, and
+// returns nil then, or the error that the source cannot overcome. (While
+// Shutdown waits for tasks, control messages still reach them.) When ctx ends,
+// tasks go on: Shutdown ends them. Serve may be called for several sources. It
+// returns ErrServerClosed at once after Shutdown has begun.
 func (s *Server) Serve(ctx context.Context, source Source) error {
 	select {
 	case <-s.closed:
@@ -112,7 +116,7 @@ func (s *Server) Serve(ctx context.Context, source Source) error {
 	defer cancel(nil)
 	go func() {
 		select {
-		case <-s.closed:
+		case <-s.done:
 			cancel(ErrServerClosed)
 		case <-ctx.Done():
 		}

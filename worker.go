@@ -63,14 +63,18 @@ func (j *job) goOn(o own) {
 
 // handlerExpired: the handler of a request, or of an optional request, did not
 // return in time. Its message is rejected; what it returns later is discarded.
+// One that returns at this very moment has returned in time.
 func (s *Server) handlerExpired(j *job) {
-	s.recordError(j.errorOf(Empty, fmt.Errorf("%w: it has not returned after %v", ErrHandlerTimeout, s.cfg.HandlerTimeout)))
+	late := false
 	if j.optional {
-		s.optional.abandon(j)
+		late = s.optional.abandon(j) || s.unmake(j)
 	} else {
-		s.stepAside(slots.ConvertTimedOut, j)
+		late = s.stepAside(slots.ConvertTimedOut, j)
 	}
-	j.ctx.end(ErrHandlerTimeout)
+	if late {
+		j.ctx.end(ErrHandlerTimeout)
+		s.recordError(j.errorOf(Empty, fmt.Errorf("%w: it has not returned after %v", ErrHandlerTimeout, s.cfg.HandlerTimeout)))
+	}
 }
 
 // run calls Do, in the job's goroutine, frees the slot when it returned, and
@@ -152,12 +156,15 @@ func (j *job) recordEnd(err error) {
 	s.recordLatency(j, StageRun, outcome, end-placed)
 }
 
-// stepAside is a step about a job in whose goroutine it is not.
-func (s *Server) stepAside(t slots.EventType, j *job) {
-	if o := s.step(slots.Event{Type: t}, j, nil); o.settle {
+// stepAside is a step about a job in whose goroutine it is not. It reports
+// whether the job's message is settled by it.
+func (s *Server) stepAside(t slots.EventType, j *job) bool {
+	o := s.step(slots.Event{Type: t}, j, nil)
+	if o.settle {
 		j.ctx.end(causeOf(o.why))
 		go j.settle(o.verdict, o.why, o.at)
 	}
+	return o.settle
 }
 
 func (s *Server) stopExpired(j *job) {

@@ -14,7 +14,7 @@ type Table struct {
 	freed  []int32 // entries that may be used from the next step on
 	made   uint64  // jobs so far
 	starts uint64  // starts so far
-	byID   map[string]int32
+	ids    idIndex
 
 	slots    []int32 // the job in each, or none
 	empty    bitmap
@@ -55,7 +55,7 @@ type Table struct {
 func New(cfg Config) *Table {
 	t := &Table{
 		cfg:       cfg,
-		byID:      map[string]int32{},
+		ids:       newIDIndex(),
 		slots:     make([]int32, cfg.Slots),
 		empty:     newBitmap(cfg.Slots),
 		victims:   heap{before: lesser},
@@ -100,7 +100,7 @@ func (t *Table) Step(now time.Duration, e Event, effects []Effect) []Effect {
 	t.apply(&e)
 	t.serveRequests()
 	t.servePending()
-	if !t.down && (t.cfg.ExpansionPeriod >= 0 || e.Type == ExpandNow) {
+	if t.contested() && !t.down && (t.cfg.ExpansionPeriod >= 0 || e.Type == ExpandNow) {
 		t.fill()
 		for t.move() {
 			t.servePending()
