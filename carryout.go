@@ -2,7 +2,6 @@ package occamy
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/occamy-go/occamy/internal/slots"
 )
@@ -10,8 +9,8 @@ import (
 // carryOut does what a step decided, in its order, without the lock. What it
 // says to self is returned: a start and a settling are the business of the
 // goroutine that is here already.
-func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
-	o.at = now
+func (s *Server) carryOut(b *batch) (o own) {
+	o.at = b.now
 	for i := range b.acts {
 		a := &b.acts[i]
 		j := a.job
@@ -22,7 +21,7 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 			s.launch(j, (*job).refuse)
 		case slots.Start:
 			s.placed(j)
-			if j == self {
+			if j == b.self {
 				o.start = true
 			} else {
 				s.launch(j, (*job).run)
@@ -34,11 +33,11 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 			s.recordError(j.errorOf(j.status, ErrStuck))
 		case slots.Settle:
 			s.recordVerdict(j, a.Why)
-			if j == self {
+			if j == b.self {
 				o.settle, o.verdict, o.why = true, a.Verdict, a.Why
 			} else {
 				j.ctx.end(causeOf(a.Why)) // its handler may still run
-				go j.settle(a.Verdict, a.Why, now)
+				go j.settle(a.Verdict, a.Why, b.now)
 			}
 		case slots.Keep:
 			if !j.details.Deadline.IsZero() {
@@ -51,9 +50,13 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 		case slots.Ask:
 			s.launch(j, (*job).ask)
 		case slots.Release:
+			if j.controller != nil {
+				j.leftover() // of a task that never began
+			}
 		}
 		*a = act{}
 	}
+	b.event, b.self, b.offers, b.acts = slots.Event{}, nil, nil, b.acts[:0]
 	s.batches.Put(b)
 	return o
 }

@@ -238,3 +238,15 @@ func (fx *fixture) requestWith(t occamy.Task, more occamy.Headers) *occamytest.D
 	fx.server.HandleRequest(d)
 	return d
 }
+
+// latency returns what was recorded of a stage.
+func (fx *fixture) latency(stage occamy.Stage) []occamy.Latency {
+	synctest.Wait()
+	var found []occamy.Latency
+	for _, l := range fx.monitor.Latencies() {
+		if l.Stage == stage {
+			found = append(found, l)
+		}
+	}
+	return found
+}

@@ -65,11 +65,18 @@ func (q *optionalQueue) work() {
 		}
 		if err != nil {
 			s.recordError(j.errorOf(External, err))
-		} else if o := s.step(slots.Event{Type: slots.Optional, Task: j.forTable(), Size: size(j.message)}, j, nil); o.start {
-			s.launch(j, (*job).run)
+		} else if next := j.keep(); next != nil {
+			s.launch(j, next)
 		}
 		s.ackControl(j.message)
 	}
+}
+
+// keep has the table decide what becomes of an optional request.
+func (j *job) keep() stage {
+	b := j.server.batch(slots.Optional, j)
+	b.event.Task, b.event.Size = j.forTable(), size(j.message)
+	return j.next(j.server.step(b))
 }
 
 // handle runs the handler of an optional request, within HandlerTimeout.
@@ -143,7 +150,7 @@ func (q *optionalQueue) close() {
 }
 
 // remake makes the task of an optional request in the backlog anew.
-func (j *job) remake() {
+func (j *job) remake() stage {
 	s := j.server
 	first := j.details.ID
 	err := j.handle(func(j *job) { s.unmake(j) })
@@ -154,27 +161,27 @@ func (j *job) remake() {
 		if s.unmake(j) {
 			s.recordError(j.errorOf(External, err))
 		}
-		return
+		return nil
 	}
-	if o := s.step(slots.Event{Type: slots.Made, Task: j.forTable()}, j, nil); o.start {
-		j.run()
-	}
+	b := s.batch(slots.Made, j)
+	b.event.Task = j.forTable()
+	return j.next(s.step(b))
 }
 
 // unmake drops an optional request of the backlog whose task cannot be made
 // anew. It returns false when there is no need: the task has been made, or the
 // request was dropped meanwhile.
 func (s *Server) unmake(j *job) bool {
-	b := s.batches.Get().(*batch)
-	b.acts = b.acts[:0]
+	b := s.batch(slots.Made, j)
+	b.event.Result = slots.Failed
 	s.mu.Lock()
-	now := time.Since(s.start)
 	making := s.table.Job(j.ref).Phase == slots.Making
 	if making {
-		s.stepLocked(b, &slots.Event{Type: slots.Made, Result: slots.Failed}, now, j, nil)
+		b.now = time.Since(s.start)
+		s.decide(b)
 	}
 	s.mu.Unlock()
-	s.carryOut(b, now, j)
+	s.carryOut(b)
 	return making
 }
 

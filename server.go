@@ -22,10 +22,11 @@ type Server struct {
 	start time.Time
 
 	mu          sync.Mutex
-	table       *slots.Table // guarded by mu; no user code runs under it
-	jobs        []*job       // by Ref.Index; guarded by mu
-	offered     map[any]bool // tasks from Expand that the table knows; guarded by mu
-	waiters     []*waiter    // who waits in Acquire; guarded by mu
+	table       *slots.Table  // guarded by mu; no user code runs under it
+	now         time.Duration // of the table's last step; guarded by mu
+	jobs        []*job        // by Ref.Index; guarded by mu
+	offered     map[any]bool  // tasks from Expand that the table knows; guarded by mu
+	waiters     []*waiter     // who waits in Acquire; guarded by mu
 	withdrawn   chan struct{}
 	draining    bool
 	preemptions uint64
@@ -91,8 +92,8 @@ func New(cfg Config) (*Server, error) {
 	s.kills = expiry{server: s, which: inKill, wait: cfg.KillTimeout, expired: s.stopExpired}
 	s.asks = expiry{server: s, which: inExpand, wait: cfg.ExpandTimeout, expired: s.askExpired}
 	s.settles = expiry{server: s, which: inSettle, wait: cfg.SettleTimeout, expired: s.settleExpired}
-	s.expansion.ring = s.alarmed(&s.expansion, func() { s.step(slots.Event{Type: slots.ExpansionDue}, nil, nil) })
-	s.refill.ring = s.alarmed(&s.refill, func() { s.step(slots.Event{Type: slots.RefillDue}, nil, nil) })
+	s.expansion.ring = s.alarmed(&s.expansion, func() { s.tell(slots.ExpansionDue) })
+	s.refill.ring = s.alarmed(&s.refill, func() { s.tell(slots.RefillDue) })
 	s.batches.New = func() any { return new(batch) }
 	s.optional.server = s
 	return s, nil
@@ -133,13 +134,13 @@ func (s *Server) Serve(ctx context.Context, source Source) error {
 func (s *Server) HandleRequest(m Message) {
 	j := s.newJob(m)
 	j.status = Protected
-	s.step(slots.Event{Type: slots.Arrive}, j, nil)
+	s.step(s.batch(slots.Arrive, j))
 	s.watchDelivery(j)
 }
 
 // Expand runs expansion now, whatever the ExpansionPeriod.
 func (s *Server) Expand() {
-	s.step(slots.Event{Type: slots.ExpandNow}, nil, nil)
+	s.tell(slots.ExpandNow)
 }
 
 // Drain stops the intake: no requests are taken and nothing is started from
@@ -151,7 +152,7 @@ func (s *Server) Drain() {
 		close(s.withdrawn)
 	}
 	s.mu.Unlock()
-	s.step(slots.Event{Type: slots.Drain}, nil, nil)
+	s.tell(slots.Drain)
 }
 
 // Resume ends Drain.
@@ -162,7 +163,7 @@ func (s *Server) Resume() {
 		s.withdrawn = make(chan struct{})
 	}
 	s.mu.Unlock()
-	s.step(slots.Event{Type: slots.Resume}, nil, nil)
+	s.tell(slots.Resume)
 }
 
 // Snapshot returns what the server is doing. It takes time in proportion to

@@ -33,14 +33,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	if first {
 		s.optional.close()
-		s.step(slots.Event{Type: slots.Shutdown}, nil, nil)
+		s.tell(slots.Shutdown)
 		s.stopTimers()
 		s.workers.close()
 	}
 	if s.awaitQuiet(ctx.Done()) {
 		return s.remains()
 	}
-	s.step(slots.Event{Type: slots.ShutdownNow}, nil, nil)
+	s.tell(slots.ShutdownNow)
 	limit := time.NewTimer(s.cfg.KillTimeout + s.cfg.SettleTimeout)
 	defer limit.Stop()
 	stop := make(chan struct{})

@@ -29,13 +29,23 @@ type worker struct {
 	work chan work
 }
 
+// stage is a part of a job's life. It returns the next one, rather than call
+// it, so that the stages of a job share the room on the stack.
+type stage func(*job) stage
+
+func (j *job) perform(do stage) {
+	for do != nil {
+		do = do(j)
+	}
+}
+
 type work struct {
 	job *job
-	do  func(*job)
+	do  stage
 }
 
 // launch runs do in a goroutine.
-func (s *Server) launch(j *job, do func(*job)) {
+func (s *Server) launch(j *job, do stage) {
 	w := &s.workers
 	w.mu.Lock()
 	k := w.idle
@@ -56,7 +66,7 @@ func (s *Server) launch(j *job, do func(*job)) {
 // this one.
 func (w *workers) run(k *worker, now work) {
 	for now.job != nil {
-		now.do(now.job)
+		now.job.perform(now.do)
 		now = work{}
 		if !w.rest(k) {
 			return

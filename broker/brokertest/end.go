@@ -119,5 +119,3 @@ func named(f *fixture) {
 		f.Error("Name is empty")
 	}
 }
-
-var serverTests []test

@@ -91,13 +91,19 @@ func (t *Table) heaps() [7]*heap {
 // Step does one step at the time now, which never goes back, and appends what
 // is to be done to effects, in order. It allocates only to grow what it keeps.
 func (t *Table) Step(now time.Duration, e Event, effects []Effect) []Effect {
+	return t.StepOn(now, &e, effects)
+}
+
+// StepOn is Step for a caller who has no room for an event on its stack. The
+// event is not kept.
+func (t *Table) StepOn(now time.Duration, e *Event, effects []Effect) []Effect {
 	t.now = now
 	t.out = effects
 	t.free = append(t.free, t.freed...)
 	t.freed = t.freed[:0]
 
 	t.rollPeriod()
-	t.apply(&e)
+	t.apply(e)
 	t.serveRequests()
 	t.servePending()
 	if t.contested() && !t.down && (t.cfg.ExpansionPeriod >= 0 || e.Type == ExpandNow) {
