@@ -73,7 +73,7 @@ type demoServer struct {
 	ended  time.Time // zero while it runs
 }
 
-func (a *app) demo(ctx context.Context, slots int, picture string) error {
+func (a *app) demo(ctx context.Context, slots int, picture string) (err error) {
 	dir, err := os.MkdirTemp("", "occamy-demo-")
 	if err != nil {
 		return hinted(fmt.Errorf("make a data directory: %w", err), "TMPDIR names another place")
@@ -83,7 +83,7 @@ func (a *app) demo(ctx context.Context, slots int, picture string) error {
 	if err != nil {
 		return err
 	}
-	defer natsServer.Shutdown(context.WithoutCancel(ctx))
+	defer func() { err = errors.Join(err, natsServer.Shutdown(context.WithoutCancel(ctx))) }()
 	previous := occamy.ReserveProcs(2 * slots)
 	defer runtime.GOMAXPROCS(previous)
 
