@@ -122,7 +122,9 @@ func (s *Server) subject(f *slots.Effect, b *batch) *job {
 	s.jobs[i] = j
 	j.ref = f.Job
 	t := s.table.Job(f.Job)
-	j.status = statusOf(t.Status)
+	if t.Status != slots.Empty { // else it is gone by the end of the step
+		j.status = statusOf(t.Status)
+	}
 	if o := s.jobAt(t.Owner); o != nil {
 		j.owner = o
 		j.details.Priority = t.Priority
@@ -169,7 +171,7 @@ func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
 		again := s.newJob(j.message)
 		again.arrived = j.arrived
 		again.ref, again.identity, again.status, again.optional = j.ref, j.identity, j.status, true
-		again.deadline, j.deadline = j.deadline, nil
+		j.endTimers()
 		s.jobs[j.ref.Index()] = again
 		j.ref = 0
 		return again
