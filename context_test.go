@@ -258,3 +258,19 @@ func TestContext_DerivedContextsEndWithTheCause(t *testing.T) {
 		f.wantFate(m, occamytest.Acked)
 	})
 }
+
+func TestProgress_ABrokerThatHangsOnItHoldsUpNoSlot(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		r := newTask("r")
+		r.do = func(ctx context.Context) error { return occamy.ReportProgress(ctx, []byte("x")) }
+		f.give(r)
+		m := delivery("r")
+		m.OnProgress = func(context.Context, []byte) error { after(time.Hour); return nil }
+		f.server.HandleRequest(m)
+		f.want("-")
+		f.stillServes()
+		after(31 * time.Second)
+		f.wantTaskError(occamy.ErrNotSettled, occamy.TaskError{ID: "r", Kind: kind, Status: occamy.Protected})
+		after(2 * time.Hour)
+	})
+}
