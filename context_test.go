@@ -274,3 +274,33 @@ func TestProgress_ABrokerThatHangsOnItHoldsUpNoSlot(t *testing.T) {
 		after(2 * time.Hour)
 	})
 }
+
+func TestProgress_ThatTheEndOfTheTaskCutShortIsSentAgain(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		r := newTask("r")
+		r.do = func(ctx context.Context) error {
+			_ = occamy.ReportProgress(ctx, []byte("x"))
+			after(time.Second)
+			return occamy.ErrRequeue
+		}
+		f.give(r)
+		m := delivery("r")
+		n := 0
+		m.OnProgress = func(ctx context.Context, _ []byte) error {
+			if n++; n > 1 {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		f.server.HandleRequest(m)
+		<-m.Settled()
+		f.wantFate(m, occamytest.Requeued)
+		if p := m.Progress(); len(p) != 1 || string(p[0]) != "x" {
+			f.Errorf("kept %q", p)
+		}
+		if errs := f.monitor.Errors(); len(errs) != 0 {
+			f.Errorf("recorded %v", errs)
+		}
+	})
+}
