@@ -2,7 +2,6 @@ package occamy
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/occamy-go/occamy/internal/slots"
 )
@@ -10,8 +9,8 @@ import (
 // carryOut does what a step decided, in its order, without the lock. What it
 // says to self is returned: a start and a settling are the business of the
 // goroutine that is here already.
-func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
-	o.at = now
+func (s *Server) carryOut(b *batch) (o own) {
+	o.at = b.now
 	for i := range b.acts {
 		a := &b.acts[i]
 		j := a.job
@@ -22,7 +21,7 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 			s.launch(j, (*job).refuse)
 		case slots.Start:
 			s.placed(j)
-			if j == self {
+			if j == b.self {
 				o.start = true
 			} else {
 				s.launch(j, (*job).run)
@@ -33,11 +32,12 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 		case slots.Report:
 			s.recordError(j.errorOf(j.status, ErrStuck))
 		case slots.Settle:
-			if j == self {
+			s.recordVerdict(j, a.Why)
+			if j == b.self {
 				o.settle, o.verdict, o.why = true, a.Verdict, a.Why
 			} else {
 				j.ctx.end(causeOf(a.Why)) // its handler may still run
-				go j.settle(a.Verdict, a.Why, now)
+				go j.settle(a.Verdict, a.Why, b.now)
 			}
 		case slots.Keep:
 			if !j.details.Deadline.IsZero() {
@@ -50,11 +50,24 @@ func (s *Server) carryOut(b *batch, now time.Duration, self *job) (o own) {
 		case slots.Ask:
 			s.launch(j, (*job).ask)
 		case slots.Release:
+			if j.controller != nil {
+				j.leftover() // of a task that never began
+			}
 		}
 		*a = act{}
 	}
+	b.event, b.self, b.offers, b.acts = slots.Event{}, nil, nil, b.acts[:0]
 	s.batches.Put(b)
 	return o
+}
+
+// recordVerdict records why a request is requeued or rejected, where no error
+// of its task or handler tells.
+func (s *Server) recordVerdict(j *job, why slots.Why) {
+	switch why {
+	case slots.NoSlot, slots.Timeout:
+		s.recordError(j.errorOf(Protected, causeOf(why)))
+	}
 }
 
 // dropped records what is lost with an offer or an optional request.
@@ -68,28 +81,4 @@ func (s *Server) dropped(j *job, why slots.Why) {
 		s.recordError(j.errorOf(j.status, fmt.Errorf("%w: %w", ErrOfferDropped, ErrOwnerEnded)))
 	}
 	j.ctx.end(causeOf(why))
-}
-
-// launcher starts goroutines for jobs without allocating a closure each time.
-type launcher struct {
-	job *job
-	do  func(*job)
-	run func()
-}
-
-func newLauncher() *launcher {
-	l := &launcher{}
-	l.run = func() {
-		j, do := l.job, l.do
-		l.job, l.do = nil, nil
-		j.server.launchers.Put(l)
-		do(j)
-	}
-	return l
-}
-
-func (s *Server) launch(j *job, do func(*job)) {
-	l := s.launchers.Get().(*launcher)
-	l.job, l.do = j, do
-	go l.run()
 }

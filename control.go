@@ -54,7 +54,9 @@ func (s *Server) command(command, id string, r *headerReader) error {
 		if id == "" {
 			return fmt.Errorf("%w: %s: want the ID to cancel", ErrInvalidHeader, keys.TaskID)
 		}
-		s.step(slots.Event{Type: slots.Cancel, ID: id}, nil, nil)
+		b := s.batch(slots.Cancel, nil)
+		b.event.ID = id
+		s.step(b)
 		return nil
 	case CommandDrain, CommandResume:
 		server := r.text(keys.Server)
@@ -118,7 +120,7 @@ func (j *job) feed() {
 
 // pump hands control messages to the task, one at a time, until there are none
 // or the task was stopped.
-func (j *job) pump() {
+func (j *job) pump() stage {
 	s := j.server
 	done := false
 	defer func() {
@@ -133,7 +135,7 @@ func (j *job) pump() {
 			j.pumping = false
 			s.mu.Unlock()
 			done = true
-			return
+			return nil
 		}
 		m := j.inbox[0]
 		j.inbox[0] = nil
@@ -151,7 +153,7 @@ func (j *job) control(m Message) (err error) {
 			err = newPanic("Control", v)
 		}
 	}()
-	return j.controller.Control(&j.ctx, m.Headers(), m.Body())
+	return sound("Control", j.controller.Control(&j.ctx, m.Headers(), m.Body()))
 }
 
 // leftover records what the task did not live to see.

@@ -9,7 +9,7 @@ import (
 )
 
 // ask calls Expand of the job's task and offers the server what it returns.
-func (j *job) ask() {
+func (j *job) ask() stage {
 	s := j.server
 	s.mu.Lock()
 	n := j.asked
@@ -35,6 +35,7 @@ func (j *job) ask() {
 		tasks = tasks[:n]
 	}
 	s.offer(j, tasks)
+	return nil
 }
 
 func (j *job) expand(n int) (tasks []Task, err error) {
@@ -48,7 +49,7 @@ func (j *job) expand(n int) (tasks []Task, err error) {
 
 func (s *Server) askExpired(j *job) {
 	s.recordError(j.errorOf(j.status, fmt.Errorf("%w: it has not returned after %v", ErrExpandTimeout, s.cfg.ExpandTimeout)))
-	s.step(slots.Event{Type: slots.ExpandTimedOut}, j, nil)
+	s.stepAside(slots.ExpandTimedOut, j)
 }
 
 // offer hands the tasks that are good to the table.
@@ -62,8 +63,8 @@ func (s *Server) offer(j *job, tasks []Task) {
 		}
 		offers = append(offers, h)
 	}
-	e := slots.Event{Type: slots.Offered, Offers: make([]slots.Task, len(offers))}
-	b := s.batches.Get().(*batch)
+	b := s.batch(slots.Offered, j)
+	known := make([]slots.Task, len(offers))
 	var twice []*job
 	s.mu.Lock()
 	n := 0
@@ -72,19 +73,19 @@ func (s *Server) offer(j *job, tasks []Task) {
 			twice = append(twice, h)
 			continue
 		}
-		offers[n], e.Offers[n] = h, h.forTable()
+		offers[n], known[n] = h, h.forTable()
 		n++
 	}
-	offers, e.Offers = offers[:n], e.Offers[:n]
-	now := time.Since(s.start)
-	s.stepLocked(b, &e, now, j, offers)
+	offers = offers[:n]
+	b.now, b.offers, b.event.Offers = time.Since(s.start), offers, known[:n]
+	s.decide(b)
 	for _, h := range offers {
 		if h.ref == 0 {
 			s.unclaim(h)
 		}
 	}
 	s.mu.Unlock()
-	s.carryOut(b, now, j)
+	s.carryOut(b)
 	for range twice {
 		s.recordError(j.errorOf(j.status, fmt.Errorf("%w: the task was offered twice", ErrOfferDropped)))
 	}

@@ -40,6 +40,7 @@ type job struct {
 
 	lost       atomic.Bool
 	settled    atomic.Bool // the outcome of the settling is known
+	settleAs   own         // how, for settleOwn
 	settlement lazyContext // of the calls that settle the message
 	failure    error       // why it is to be rejected; set before the table hears of it
 

@@ -25,9 +25,9 @@ func (q *optionalQueue) add(j *job) {
 	s, size := q.server, size(j.message)
 	q.mu.Lock()
 	full := len(q.queue) >= max(s.cfg.MaxBacklog, 0) || q.bytes+size > s.cfg.MaxBacklogBytes
-	if full || q.closed {
+	if closed := q.closed; full || closed {
 		q.mu.Unlock()
-		if !q.closed {
+		if !closed {
 			s.recordError(j.errorOf(External, fmt.Errorf("%w: too many wait for their handler", ErrOptionalDropped)))
 		}
 		s.ackControl(j.message)
@@ -59,17 +59,24 @@ func (q *optionalQueue) work() {
 		q.current = j
 		q.mu.Unlock()
 
-		err := j.handle(q.abandon)
+		err := j.handle(func(j *job) { q.abandon(j) })
 		if !q.finished(j) {
 			return // it took too long: another worker goes on
 		}
 		if err != nil {
 			s.recordError(j.errorOf(External, err))
-		} else {
-			s.step(slots.Event{Type: slots.Optional, Task: j.forTable(), Size: size(j.message)}, j, nil)
+		} else if next := j.keep(); next != nil {
+			s.launch(j, next)
 		}
 		s.ackControl(j.message)
 	}
+}
+
+// keep has the table decide what becomes of an optional request.
+func (j *job) keep() stage {
+	b := j.server.batch(slots.Optional, j)
+	b.event.Task, b.event.Size = j.forTable(), size(j.message)
+	return j.next(j.server.step(b))
 }
 
 // handle runs the handler of an optional request, within HandlerTimeout.
@@ -117,12 +124,15 @@ func (q *optionalQueue) finished(j *job) bool {
 }
 
 // abandon drops the optional request whose handler takes too long or ended its
-// goroutine, and lets another worker go on with the rest.
-func (q *optionalQueue) abandon(j *job) {
-	if q.finished(j) {
-		q.server.ackControl(j.message)
-		go q.work()
+// goroutine, and lets another worker go on with the rest. It returns false when
+// the handler has returned.
+func (q *optionalQueue) abandon(j *job) bool {
+	if !q.finished(j) {
+		return false
 	}
+	q.server.ackControl(j.message)
+	go q.work()
+	return true
 }
 
 // close drops what has not been converted.
@@ -140,20 +150,39 @@ func (q *optionalQueue) close() {
 }
 
 // remake makes the task of an optional request in the backlog anew.
-func (j *job) remake() {
+func (j *job) remake() stage {
 	s := j.server
-	fail := func(j *job) { s.step(slots.Event{Type: slots.Made, Result: slots.Failed}, j, nil) }
 	first := j.details.ID
-	err := j.handle(fail)
+	err := j.handle(func(j *job) { s.unmake(j) })
 	if err == nil && j.details.ID != first {
 		err = fmt.Errorf("%w: its ID was %q, then %q", ErrDetails, first, j.details.ID)
 	}
 	if err != nil {
-		s.recordError(j.errorOf(External, err))
-		fail(j)
-		return
+		if s.unmake(j) {
+			s.recordError(j.errorOf(External, err))
+		}
+		return nil
 	}
-	s.step(slots.Event{Type: slots.Made, Task: j.forTable()}, j, nil)
+	b := s.batch(slots.Made, j)
+	b.event.Task = j.forTable()
+	return j.next(s.step(b))
+}
+
+// unmake drops an optional request of the backlog whose task cannot be made
+// anew. It returns false when there is no need: the task has been made, or the
+// request was dropped meanwhile.
+func (s *Server) unmake(j *job) bool {
+	b := s.batch(slots.Made, j)
+	b.event.Result = slots.Failed
+	s.mu.Lock()
+	making := s.table.Job(j.ref).Phase == slots.Making
+	if making {
+		b.now = time.Since(s.start)
+		s.decide(b)
+	}
+	s.mu.Unlock()
+	s.carryOut(b)
+	return making
 }
 
 func size(m Message) int {

@@ -66,7 +66,7 @@ func (j *job) make() (err error) {
 	}
 	t, err := j.server.cfg.Handler.Handle(&j.ctx, r)
 	if err != nil {
-		return err
+		return sound(op, err)
 	}
 	op = "Details"
 	return j.take(t)

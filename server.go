@@ -14,17 +14,19 @@ import (
 
 // Server runs the tasks of requests in its slots and lets spare slots help
 // them. Make one with [New]. Its methods are safe for use by several
-// goroutines. A server that is idle has no goroutine and no running timer.
+// goroutines. A server that is idle has neither a
+// goroutine nor a running timer.
 type Server struct {
 	cfg   Config
 	info  Info
 	start time.Time
 
 	mu          sync.Mutex
-	table       *slots.Table // guarded by mu; no user code runs under it
-	jobs        []*job       // by Ref.Index; guarded by mu
-	offered     map[any]bool // tasks from Expand that the table knows; guarded by mu
-	waiters     []*waiter    // who waits in Acquire; guarded by mu
+	table       *slots.Table  // guarded by mu; no user code runs under it
+	now         time.Duration // of the table's last step; guarded by mu
+	jobs        []*job        // by Ref.Index; guarded by mu
+	offered     map[any]bool  // tasks from Expand that the table knows; guarded by mu
+	waiters     []*waiter     // who waits in Acquire; guarded by mu
 	withdrawn   chan struct{}
 	draining    bool
 	preemptions uint64
@@ -33,15 +35,17 @@ type Server struct {
 	refill      alarm         // guarded by mu
 	closing     bool          // guarded by mu
 	closed      chan struct{} // closed when closing begins
+	done        chan struct{} // closed when Shutdown is over
+	doneOnce    sync.Once
 	quiet       chan struct{} // closed and made anew when something ends while closing
 	unsettled   int           // request messages taken and neither settled nor given up
 
-	handlers  expiry // handlers that run; guarded by mu, as the next three
-	kills     expiry // tasks that were stopped
-	asks      expiry // calls of Expand
-	settles   expiry // messages that are being settled
-	launchers sync.Pool
-	batches   sync.Pool
+	handlers expiry // handlers that run; guarded by mu, as the next three
+	kills    expiry // tasks that were stopped
+	asks     expiry // calls of Expand
+	settles  expiry // messages that are being settled
+	workers  workers
+	batches  sync.Pool
 
 	optional optionalQueue
 	watch    watchList
@@ -81,15 +85,15 @@ func New(cfg Config) (*Server, error) {
 		}),
 		withdrawn: make(chan struct{}),
 		closed:    make(chan struct{}),
+		done:      make(chan struct{}),
 		quiet:     make(chan struct{}),
 	}
 	s.handlers = expiry{server: s, which: inHandler, wait: cfg.HandlerTimeout, expired: s.handlerExpired}
 	s.kills = expiry{server: s, which: inKill, wait: cfg.KillTimeout, expired: s.stopExpired}
 	s.asks = expiry{server: s, which: inExpand, wait: cfg.ExpandTimeout, expired: s.askExpired}
 	s.settles = expiry{server: s, which: inSettle, wait: cfg.SettleTimeout, expired: s.settleExpired}
-	s.expansion.ring = s.alarmed(&s.expansion, func() { s.step(slots.Event{Type: slots.ExpansionDue}, nil, nil) })
-	s.refill.ring = s.alarmed(&s.refill, func() { s.step(slots.Event{Type: slots.RefillDue}, nil, nil) })
-	s.launchers.New = func() any { return newLauncher() }
+	s.expansion.ring = s.alarmed(&s.expansion, func() { s.tell(slots.ExpansionDue) })
+	s.refill.ring = s.alarmed(&s.refill, func() { s.tell(slots.RefillDue) })
 	s.batches.New = func() any { return new(batch) }
 	s.optional.server = s
 	return s, nil
@@ -98,10 +102,11 @@ func New(cfg Config) (*Server, error) {
 // Info describes the server.
 func (s *Server) Info() Info { return s.info }
 
-// Serve takes messages from a source until ctx ends or Shutdown begins, and
-// returns nil then, or the error that the source cannot overcome. Tasks go on
-// when it returns: Shutdown ends them. It may be called for several sources. It
-// returns ErrServerClosed at once after Shutdown.
+// Serve takes messages from a source until ctx ends or Shutdown is over, and
+// returns nil then, or the error that the source cannot overcome. (While
+// Shutdown waits for tasks, control messages still reach them.) When ctx ends,
+// tasks go on: Shutdown ends them. Serve may be called for several sources. It
+// returns ErrServerClosed at once after Shutdown has begun.
 func (s *Server) Serve(ctx context.Context, source Source) error {
 	select {
 	case <-s.closed:
@@ -112,7 +117,7 @@ func (s *Server) Serve(ctx context.Context, source Source) error {
 	defer cancel(nil)
 	go func() {
 		select {
-		case <-s.closed:
+		case <-s.done:
 			cancel(ErrServerClosed)
 		case <-ctx.Done():
 		}
@@ -129,13 +134,13 @@ func (s *Server) Serve(ctx context.Context, source Source) error {
 func (s *Server) HandleRequest(m Message) {
 	j := s.newJob(m)
 	j.status = Protected
-	s.step(slots.Event{Type: slots.Arrive}, j, nil)
+	s.step(s.batch(slots.Arrive, j))
 	s.watchDelivery(j)
 }
 
 // Expand runs expansion now, whatever the ExpansionPeriod.
 func (s *Server) Expand() {
-	s.step(slots.Event{Type: slots.ExpandNow}, nil, nil)
+	s.tell(slots.ExpandNow)
 }
 
 // Drain stops the intake: no requests are taken and nothing is started from
@@ -147,7 +152,7 @@ func (s *Server) Drain() {
 		close(s.withdrawn)
 	}
 	s.mu.Unlock()
-	s.step(slots.Event{Type: slots.Drain}, nil, nil)
+	s.tell(slots.Drain)
 }
 
 // Resume ends Drain.
@@ -158,7 +163,7 @@ func (s *Server) Resume() {
 		s.withdrawn = make(chan struct{})
 	}
 	s.mu.Unlock()
-	s.step(slots.Event{Type: slots.Resume}, nil, nil)
+	s.tell(slots.Resume)
 }
 
 // Snapshot returns what the server is doing. It takes time in proportion to

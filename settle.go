@@ -9,6 +9,12 @@ import (
 	"github.com/occamy-go/occamy/internal/slots"
 )
 
+// settleOwn is the stage in which a job's message is settled.
+func (j *job) settleOwn() stage {
+	j.settle(j.settleAs.verdict, j.settleAs.why, j.settleAs.at)
+	return nil
+}
+
 // settle settles the job's message, outside its slot, and tries until it is
 // done, the delivery is lost, or SettleTimeout has passed. It is called once
 // for each message. begun is when the table decided it.
@@ -29,11 +35,15 @@ func (j *job) settle(v slots.Verdict, why slots.Why, begun time.Duration) {
 		err = errNotYet
 	}
 	if err != nil {
-		err = j.trySettle(v, why)
+		v, err = j.trySettle(v, why)
 	}
 	if j.settled.CompareAndSwap(false, true) {
 		if err != nil {
+			if j.lost.Load() && !errors.Is(err, ErrDeliveryLost) {
+				err = fmt.Errorf("%w: %w", ErrDeliveryLost, err)
+			}
 			s.recordError(j.errorOf(Protected, fmt.Errorf("%w: %w", ErrNotSettled, err)))
+			v = slots.Forget
 		}
 		s.settleDone(j, v, begun)
 	}
@@ -83,22 +93,31 @@ func (j *job) ack() error {
 	return guard(func() error { return j.message.Ack(&j.settlement) })
 }
 
+// A settlement that failed is tried again after a pause, which grows.
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
 // trySettle is the settlement with all that belongs to it, tried again and
-// again.
-func (j *job) trySettle(v slots.Verdict, why slots.Why) error {
+// again. It returns how the message was settled in the end: a result that the
+// broker refuses for good turns an ack into a rejection.
+func (j *job) trySettle(v slots.Verdict, why slots.Why) (slots.Verdict, error) {
 	t := settling{job: j, ctx: &j.settlement, verdict: v, delay: j.delay(v, why), said: v == slots.Return}
 	t.status, t.reason = j.end(v, why)
-	pause := 50 * time.Millisecond
+	until, _ := t.ctx.Deadline()
+	pause := firstPause
 	for {
 		err := guard(t.try)
-		if err == nil || errors.Is(err, ErrDeliveryLost) || j.lost.Load() {
-			return err
+		left := time.Until(until)
+		if err == nil || errors.Is(err, ErrDeliveryLost) || j.lost.Load() || left < firstPause {
+			return t.verdict, err
 		}
 		select {
 		case <-t.ctx.Done():
-			return err
-		case <-time.After(pause):
-			pause = min(2*pause, 2*time.Second)
+			return t.verdict, err
+		case <-time.After(min(pause, left/2)):
+			pause = min(2*pause, lastPause)
 		}
 	}
 }
@@ -121,10 +140,14 @@ func (t *settling) try() error {
 	}
 	if !t.said {
 		err := j.publishOutcome(t.ctx, t.status, t.reason)
-		if errors.Is(err, ErrTooLarge) && t.verdict == slots.Ack {
+		if errors.Is(err, ErrTooLarge) {
 			j.server.recordError(j.errorOf(Protected, err))
-			t.verdict, t.status, t.reason = slots.Reject, Rejected, err.Error()
-			err = j.publishOutcome(t.ctx, t.status, t.reason)
+			if t.verdict == slots.Ack {
+				t.verdict, t.status, t.reason = slots.Reject, Rejected, err.Error()
+				err = j.publishOutcome(t.ctx, t.status, t.reason)
+			} else {
+				err = nil // nothing smaller is left to say
+			}
 		}
 		if err != nil {
 			return err
@@ -248,11 +271,12 @@ func (j *job) waitOut(why slots.Why, begun time.Duration) time.Duration {
 }
 
 // refuse requeues a message that never became a job.
-func (j *job) refuse() {
+func (j *job) refuse() stage {
 	if j.stopWhy == slots.NoSlot {
 		j.server.recordError(j.errorOf(Empty, ErrNoSlot))
 	}
 	j.settle(slots.Return, j.stopWhy, j.arrived)
+	return nil
 }
 
 // guard makes a panic in an adapter an error.

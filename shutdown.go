@@ -20,6 +20,7 @@ import (
 // It may be called again and from several goroutines; each call waits, and the
 // first whose ctx ends stops the protected tasks for all.
 func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.doneOnce.Do(func() { close(s.done) })
 	s.mu.Lock()
 	first := !s.closing
 	s.closing = true
@@ -32,13 +33,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	if first {
 		s.optional.close()
-		s.step(slots.Event{Type: slots.Shutdown}, nil, nil)
+		s.tell(slots.Shutdown)
 		s.stopTimers()
+		s.workers.close()
 	}
 	if s.awaitQuiet(ctx.Done()) {
 		return s.remains()
 	}
-	s.step(slots.Event{Type: slots.ShutdownNow}, nil, nil)
+	s.tell(slots.ShutdownNow)
 	limit := time.NewTimer(s.cfg.KillTimeout + s.cfg.SettleTimeout)
 	defer limit.Stop()
 	stop := make(chan struct{})

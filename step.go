@@ -6,8 +6,13 @@ import (
 	"github.com/occamy-go/occamy/internal/slots"
 )
 
-// batch is the room that one step needs; batches are reused.
+// batch is one step: its event and the room that it needs. Batches are reused,
+// and hold the event so that no stack has to.
 type batch struct {
+	event   slots.Event
+	self    *job   // the job in whose goroutine it is, or which the event brings; nil for none
+	offers  []*job // that self offers
+	now     time.Duration
 	effects []slots.Effect
 	acts    []act
 }
@@ -18,7 +23,7 @@ type act struct {
 	job *job
 }
 
-// own is what a step says to the job whose goroutine called it.
+// own is what a step says to the job in whose goroutine it is.
 type own struct {
 	start   bool
 	settle  bool
@@ -27,44 +32,53 @@ type own struct {
 	at      time.Duration // of the step
 }
 
-// step has the table decide on an event and carries out what it says. fresh is
-// the job that the event brings, offers are those that it offers. What the
-// step says to self, the job in whose goroutine it is called, is left to the
-// caller.
-func (s *Server) step(e slots.Event, self *job, offers []*job) own {
+func (s *Server) batch(t slots.EventType, self *job) *batch {
 	b := s.batches.Get().(*batch)
-	now := time.Since(s.start)
-	s.mu.Lock()
-	s.stepLocked(b, &e, now, self, offers)
-	s.mu.Unlock()
-	return s.carryOut(b, now, self)
+	b.event.Type = t
+	b.self = self
+	return b
 }
 
-// stepLocked is the part of a step under the lock: what the table decides, and
-// who it is about.
-func (s *Server) stepLocked(b *batch, e *slots.Event, now time.Duration, self *job, offers []*job) {
-	if self != nil {
-		e.Job = self.ref // zero for a job that the event brings
+// step has the table decide on an event and carries out what it says, but for
+// what it says to the batch's own job, which is left to the caller. The batch
+// is gone then.
+func (s *Server) step(b *batch) own {
+	b.now = time.Since(s.start)
+	s.mu.Lock()
+	s.decide(b)
+	s.mu.Unlock()
+	return s.carryOut(b)
+}
+
+// tell is step for an event that is about no job.
+func (s *Server) tell(t slots.EventType) { s.step(s.batch(t, nil)) }
+
+// decide is the part of a step under the lock: what the table decides, and who
+// it is about.
+func (s *Server) decide(b *batch) {
+	if b.self != nil {
+		b.event.Job = b.self.ref // zero for a job that the event brings
 	}
-	switch e.Type {
+	switch b.event.Type {
 	case slots.Arrive:
 		s.unsettled++ // whatever becomes of it, it is settled once
-		self.arrived = now
+		b.self.arrived = b.now
 	case slots.Optional:
-		self.arrived = now
+		b.self.arrived = b.now
 	case slots.Converted:
-		s.handlers.remove(self)
+		s.handlers.remove(b.self)
 	case slots.Offered:
-		s.asks.remove(self)
+		s.asks.remove(b.self)
 	case slots.Finish:
-		s.kills.remove(self)
-		s.left(self, now)
+		s.kills.remove(b.self)
+		s.left(b.self, b.now)
 	}
-	b.effects = s.table.Step(now, *e, b.effects[:0])
+	s.now = max(s.now, b.now) // goroutines may come in another order than they looked at the clock
+	b.effects = s.table.StepOn(s.now, &b.event, b.effects[:0])
 	b.acts = b.acts[:0]
 	for i := range b.effects {
 		f := &b.effects[i]
-		if j := s.note(f, s.subject(f, self, offers), now); j != nil {
+		if j := s.note(f, s.subject(f, b), b.now); j != nil {
 			b.acts = append(b.acts, act{f, j})
 		}
 	}
@@ -85,19 +99,19 @@ func (s *Server) jobAt(r slots.Ref) *job {
 
 // subject returns the job that an effect is about, and takes in one that the
 // table has only now given a name.
-func (s *Server) subject(f *slots.Effect, self *job, offers []*job) *job {
+func (s *Server) subject(f *slots.Effect, b *batch) *job {
 	if f.Job == 0 {
-		if f.Type == slots.Drop && f.Offer >= 0 && f.Offer < len(offers) {
-			return offers[f.Offer]
+		if f.Type == slots.Drop && f.Offer >= 0 && f.Offer < len(b.offers) {
+			return b.offers[f.Offer]
 		}
-		return self
+		return b.self
 	}
 	if j := s.jobAt(f.Job); j != nil {
 		return j
 	}
-	j := self
-	if f.Offer >= 0 && f.Offer < len(offers) && (f.Type == slots.Start || f.Type == slots.Place) {
-		j = offers[f.Offer]
+	j := b.self
+	if f.Offer >= 0 && f.Offer < len(b.offers) && (f.Type == slots.Start || f.Type == slots.Place) {
+		j = b.offers[f.Offer]
 	}
 	i := f.Job.Index()
 	for len(s.jobs) <= i {
@@ -133,7 +147,7 @@ func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
 			s.recordSlot(j, Empty, j.status, now)
 		}
 	case slots.Stop:
-		j.stopped, j.stopWhy = now, f.Why
+		j.stopped, j.stopWhy = max(now, 1), f.Why // zero: not stopped
 		if f.Why == slots.Preempted {
 			s.preemptions++
 		}

@@ -9,41 +9,40 @@ import (
 	"github.com/occamy-go/occamy/internal/slots"
 )
 
-// convert runs the handler of a request message and then, where there is a slot
-// for it at once, the task, in the same goroutine. The calls follow each other
-// rather than nest, so that a goroutine's first stack is enough.
-func (j *job) convert() {
+// convert is the stage in which the handler of a request message runs.
+func (j *job) convert() stage {
 	returned := false
 	defer func() {
 		if !returned { // the handler called runtime.Goexit
-			j.goOn(j.converted(newPanic("Handle", nil)))
+			j.perform(j.converted(newPanic("Handle", nil)))
 		}
 	}()
 	err := j.make()
 	returned = true
-	j.goOn(j.converted(err))
+	return j.converted(err)
 }
 
-func (j *job) converted(err error) own {
+func (j *job) converted(err error) stage {
 	s := j.server
 	if s.cfg.Monitors.Latency != nil {
 		s.recordLatency(j, StageHandle, "", j.age())
 	}
-	e := slots.Event{Type: slots.Converted, Task: j.forTable()}
+	b := s.batch(slots.Converted, j)
+	b.event.Task = j.forTable()
 	if err != nil {
-		e.Result = j.refused(err)
+		b.event.Result = j.refused(err)
 	}
-	o := s.step(e, j, nil)
+	next := j.next(s.step(b))
 	if !j.details.Deadline.IsZero() {
 		j.watchDeadline()
 	}
-	return o
+	return next
 }
 
 // refused notes why a message gave no task.
 func (j *job) refused(err error) slots.Result {
 	j.failure = err
-	if errors.Is(err, ErrRequeue) {
+	if !isPanic(err) && errors.Is(err, ErrRequeue) {
 		return slots.Requeue
 	}
 	if j.ctx.Err() == nil {
@@ -52,40 +51,47 @@ func (j *job) refused(err error) slots.Result {
 	return slots.Failed
 }
 
-// goOn does what a step said to the job in whose goroutine it was.
-func (j *job) goOn(o own) {
-	if o.start {
-		j.run()
-	} else if o.settle {
-		j.settle(o.verdict, o.why, o.at)
+// next is the stage that a step says is next for the job in whose goroutine it
+// was.
+func (j *job) next(o own) stage {
+	switch {
+	case o.start:
+		return (*job).run
+	case o.settle:
+		j.settleAs = o
+		return (*job).settleOwn
 	}
+	return nil
 }
 
 // handlerExpired: the handler of a request, or of an optional request, did not
 // return in time. Its message is rejected; what it returns later is discarded.
+// One that returns at this very moment has returned in time.
 func (s *Server) handlerExpired(j *job) {
-	s.recordError(j.errorOf(Empty, fmt.Errorf("%w: it has not returned after %v", ErrHandlerTimeout, s.cfg.HandlerTimeout)))
+	late := false
 	if j.optional {
-		s.optional.abandon(j)
+		late = s.optional.abandon(j) || s.unmake(j)
 	} else {
-		s.stepAside(slots.ConvertTimedOut, j)
+		late = s.stepAside(slots.ConvertTimedOut, j)
 	}
-	j.ctx.end(ErrHandlerTimeout)
+	if late {
+		j.ctx.end(ErrHandlerTimeout)
+		s.recordError(j.errorOf(Empty, fmt.Errorf("%w: it has not returned after %v", ErrHandlerTimeout, s.cfg.HandlerTimeout)))
+	}
 }
 
-// run calls Do, in the job's goroutine, frees the slot when it returned, and
-// then settles the message.
-func (j *job) run() {
+// run is the stage in which Do runs and then the slot becomes free.
+func (j *job) run() stage {
 	returned := false
 	defer func() {
 		if !returned {
 			// A panic, or runtime.Goexit, which recover does not see.
-			j.goOn(j.finish(newPanic("Do", recover())))
+			j.perform(j.finish(newPanic("Do", recover())))
 		}
 	}()
-	err := j.do()
+	err := sound("Do", j.do())
 	returned = true
-	j.goOn(j.finish(err))
+	return j.finish(err)
 }
 
 func (j *job) do() error {
@@ -106,17 +112,17 @@ func (j *job) do() error {
 }
 
 // finish frees the slot.
-func (j *job) finish(err error) own {
+func (j *job) finish(err error) stage {
 	s := j.server
-	e := slots.Event{Type: slots.Finish}
+	b := s.batch(slots.Finish, j)
 	if err != nil {
-		e.Result = slots.Failed
+		b.event.Result = slots.Failed
 		if !isPanic(err) && errors.Is(err, ErrRequeue) {
-			e.Result = slots.Requeue
+			b.event.Result = slots.Requeue
 		}
 	}
 	j.failure = err
-	o := s.step(e, j, nil)
+	next := j.next(s.step(b))
 	j.ctx.end(errEnded)
 	if j.controller != nil {
 		s.gone(j)
@@ -125,7 +131,7 @@ func (j *job) finish(err error) own {
 	if err != nil || s.cfg.Monitors.Latency != nil {
 		j.recordEnd(err)
 	}
-	return o
+	return next
 }
 
 // recordEnd tells the monitors of a task whose slot is free.
@@ -152,12 +158,15 @@ func (j *job) recordEnd(err error) {
 	s.recordLatency(j, StageRun, outcome, end-placed)
 }
 
-// stepAside is a step about a job in whose goroutine it is not.
-func (s *Server) stepAside(t slots.EventType, j *job) {
-	if o := s.step(slots.Event{Type: t}, j, nil); o.settle {
+// stepAside is a step about a job in whose goroutine it is not. It reports
+// whether the job's message is settled by it.
+func (s *Server) stepAside(t slots.EventType, j *job) bool {
+	o := s.step(s.batch(t, j))
+	if o.settle {
 		j.ctx.end(causeOf(o.why))
 		go j.settle(o.verdict, o.why, o.at)
 	}
+	return o.settle
 }
 
 func (s *Server) stopExpired(j *job) {
@@ -194,6 +203,22 @@ func (j *job) endTimers() {
 	if j.limit != nil {
 		j.limit.Stop()
 	}
+}
+
+// sound returns an error that code of the user gave, or, when its own methods
+// panic, as those of a nil pointer in an error do, one that says so.
+func sound(op string, err error) (checked error) {
+	if err == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			checked = newPanic(op, v)
+		}
+	}()
+	_ = err.Error()
+	_ = errors.Is(err, ErrRequeue)
+	return err
 }
 
 func isPanic(err error) bool {

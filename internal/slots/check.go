@@ -238,7 +238,7 @@ func (c *checker) ids() {
 			bearers[j.id]++
 		}
 	})
-	c.want(len(bearers) == len(t.byID), "%d IDs are known, not %d", len(t.byID), len(bearers))
+	c.want(len(bearers) == t.ids.rings, "%d IDs are known, not %d", t.ids.rings, len(bearers))
 	for id, n := range bearers {
 		refs := t.bearers(id, false, nil)
 		c.want(len(refs) == n, "%d jobs bear %q, not %d", len(refs), id, n)

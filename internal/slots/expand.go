@@ -13,10 +13,15 @@ const (
 
 // reserve is how many empty slots expansion leaves empty.
 func (t *Table) reserve() int {
-	return max(t.cfg.Headroom, t.inPhase(Converting), t.quiet)
+	return max(t.cfg.Headroom, t.count[Protected][Converting], t.quiet)
 }
 
 func (t *Table) spare() int { return t.empty.n - t.reserve() - t.back }
+
+// contested reports whether somebody would take a slot.
+func (t *Table) contested() bool {
+	return t.hungry[internal].top() != none || t.hungry[external].top() != none || t.nextReady() != none
+}
 
 // contender returns who gets the next slot of a class: a hungry owner, or the
 // backlog's first job (which is a root that is not Running); or none.

@@ -39,6 +39,7 @@ type job struct {
 
 	links [linkKinds]link
 	tree  treeNode
+	entry idEntry
 }
 
 // find returns the index of a job that is not gone, or none.

@@ -72,6 +72,9 @@ func (t *Table) armExpansion() {
 
 func (t *Table) wantsTimer() bool {
 	declined := t.declined.head != none
+	if !declined && !t.contested() {
+		return false
+	}
 	if t.spare() > 0 {
 		return declined
 	}
@@ -81,11 +84,9 @@ func (t *Table) wantsTimer() bool {
 	if declined {
 		return true
 	}
-	needy := t.hungry[internal].top() != none
-	usedUp := t.cfg.RebalanceMoves > 0 && t.moves <= 0
-	if usedUp && (needy || t.hungry[external].top() != none || t.nextReady() != none) {
+	if t.cfg.RebalanceMoves > 0 && t.moves <= 0 && t.contested() {
 		return true
 	}
 	youngest := t.queues[Running].tail
-	return needy && youngest != none && !t.old(youngest)
+	return t.hungry[internal].top() != none && youngest != none && !t.old(youngest)
 }

@@ -3,9 +3,9 @@ package slots
 // room is how many more requests there is a slot for, which is below zero when
 // there are too many.
 func (t *Table) room() int {
-	return len(t.slots) -
-		t.count[Protected][Running] - t.count[Protected][Stopping] - t.inPhase(Stuck) -
-		t.inPhase(Waiting) - t.inPhase(Converting) - t.inPhase(answered)
+	p := &t.count[Protected]
+	return len(t.slots) - p[Running] - p[Stopping] - t.inPhase(Stuck) -
+		p[Waiting] - p[Converting] - p[answered]
 }
 
 func (t *Table) arrive() {
@@ -50,7 +50,11 @@ func (t *Table) converted(i int32, e *Event) {
 		j := &t.jobs[i]
 		j.priority, j.expandable = e.Task.Priority, e.Task.Expandable
 		t.index(i, e.Task.ID)
-		t.setPhase(i, Waiting)
+		if t.empty.n > 0 { // so nobody waits
+			t.start(i, -1)
+		} else {
+			t.setPhase(i, Waiting)
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ func (t *Table) finish(i int32, r Result) {
 	j := &t.jobs[i]
 	switch j.phase {
 	case Running:
-		if j.root {
+		if t.hasJobs(i) {
 			t.setPhase(i, Stopping)
 			t.endOwner(i)
 		}

@@ -14,7 +14,7 @@ type Table struct {
 	freed  []int32 // entries that may be used from the next step on
 	made   uint64  // jobs so far
 	starts uint64  // starts so far
-	byID   map[string]int32
+	ids    idIndex
 
 	slots    []int32 // the job in each, or none
 	empty    bitmap
@@ -55,7 +55,7 @@ type Table struct {
 func New(cfg Config) *Table {
 	t := &Table{
 		cfg:       cfg,
-		byID:      map[string]int32{},
+		ids:       newIDIndex(),
 		slots:     make([]int32, cfg.Slots),
 		empty:     newBitmap(cfg.Slots),
 		victims:   heap{before: lesser},
@@ -91,16 +91,22 @@ func (t *Table) heaps() [7]*heap {
 // Step does one step at the time now, which never goes back, and appends what
 // is to be done to effects, in order. It allocates only to grow what it keeps.
 func (t *Table) Step(now time.Duration, e Event, effects []Effect) []Effect {
+	return t.StepOn(now, &e, effects)
+}
+
+// StepOn is Step for a caller who has no room for an event on its stack. The
+// event is not kept.
+func (t *Table) StepOn(now time.Duration, e *Event, effects []Effect) []Effect {
 	t.now = now
 	t.out = effects
 	t.free = append(t.free, t.freed...)
 	t.freed = t.freed[:0]
 
 	t.rollPeriod()
-	t.apply(&e)
+	t.apply(e)
 	t.serveRequests()
 	t.servePending()
-	if !t.down && (t.cfg.ExpansionPeriod >= 0 || e.Type == ExpandNow) {
+	if t.contested() && !t.down && (t.cfg.ExpansionPeriod >= 0 || e.Type == ExpandNow) {
 		t.fill()
 		for t.move() {
 			t.servePending()

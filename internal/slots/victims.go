@@ -74,6 +74,20 @@ func (t *Table) stopAll(i int32, why Why) {
 	}
 }
 
+// hasJobs reports whether job i, which is Running, is an owner with jobs to stop
+// or drop.
+func (t *Table) hasJobs(i int32) bool {
+	if !t.jobs[i].root {
+		return false
+	}
+	w := &t.owners[i]
+	first := w.running.head
+	if first == i {
+		first = t.next(byOwner, i)
+	}
+	return first != none || w.placed.head != none
+}
+
 // endOwner stops or drops the jobs of o, which is not Running any more.
 func (t *Table) endOwner(o int32) {
 	for i := t.owners[o].running.head; i != none; {
