@@ -13,6 +13,7 @@ import (
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/broker/nats/embedded"
 )
 
 // patience is how long a test waits for what is sure to come.
@@ -239,7 +240,8 @@ func TestARestartGoesOnWithWhatWasRunning(t *testing.T) {
 }
 
 func TestASecondInterruptEndsAtOnce(t *testing.T) {
-	s := serveEmbedded(t, t.TempDir(), "--grace", "1h")
+	dir := t.TempDir()
+	s := serveEmbedded(t, dir, "--grace", "1h")
 	s.begin(t, "long")
 	s.signals <- os.Interrupt
 	for !strings.Contains(s.errs.String(), "interrupt again") {
@@ -248,6 +250,28 @@ func TestASecondInterruptEndsAtOnce(t *testing.T) {
 	s.signals <- os.Interrupt
 	if code := s.end(t); code != exitFailed || !strings.Contains(s.errs.String(), "second interrupt") {
 		t.Errorf("exit status %d, %s", code, s.errs)
+	}
+	awaitFree(t, dir)
+}
+
+// awaitFree waits until no broker of this process uses a data directory. (One
+// that is told to end at once leaves that to the end of its process.)
+func awaitFree(t *testing.T, dir string) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		server, err := embedded.Start(embedded.Config{Dir: dir, NoListen: true})
+		if err == nil {
+			if err := end(server); err != nil {
+				t.Error(err)
+			}
+			return
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-deadline:
+			t.Fatalf("the data directory does not become free: %v", err)
+		}
 	}
 }
 
