@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 )
 
 // childVar has the order of a child in the environment.
@@ -19,6 +22,8 @@ type childOrder struct {
 	Rounds int
 	Scale  float64
 	Round  int
+
+	Profile string // where to write a CPU profile; empty: none
 }
 
 // childMain does what the environment orders; false when it orders nothing.
@@ -36,6 +41,16 @@ func childMain() (bool, error) {
 		runtime.GOMAXPROCS(f.procs)
 	}
 	p := plan{rounds: o.Rounds, scale: o.Scale, round: o.Round}
+	if o.Profile != "" {
+		file, err := os.Create(o.Profile)
+		if err != nil {
+			return true, err
+		}
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return true, err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	var answer any
 	var err error
 	switch o.Side {
@@ -43,11 +58,14 @@ func childMain() (bool, error) {
 		answer, err = f.measure(p, func(s side, name string, p plan) (sample, error) {
 			if f.isolated {
 				var got sample
-				err := child(childOrder{o.Family, name, p.rounds, p.scale, p.round}, &got)
+				err := child(childOrder{Family: o.Family, Side: name, Rounds: p.rounds, Scale: p.scale, Round: p.round}, &got)
 				return got, err
 			}
 			runtime.GC()
-			return s(p)
+			var got sample
+			var err error
+			pprof.Do(context.Background(), pprof.Labels("side", name), func(context.Context) { got, err = s(p) })
+			return got, err
 		})
 	case "value":
 		answer, err = f.value(p)
@@ -60,9 +78,13 @@ func childMain() (bool, error) {
 	return true, json.NewEncoder(os.Stdout).Encode(answer)
 }
 
-func measureInChild(i int, f family, p plan) ([]result, error) {
+func measureInChild(i int, f family, p plan, profiles string) ([]result, error) {
+	o := childOrder{Family: i, Rounds: p.rounds, Scale: p.scale}
+	if profiles != "" {
+		o.Profile = filepath.Join(profiles, f.rows[0].name+".pprof")
+	}
 	var got []result
-	err := child(childOrder{Family: i, Rounds: p.rounds, Scale: p.scale}, &got)
+	err := child(o, &got)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.rows[0].name, err)
 	}

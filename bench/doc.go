@@ -1,7 +1,7 @@
 // Command bench measures what an Occamy server costs, each row beside a
 // reference that is measured in the same run.
 //
-//	go run . [-json] [-rounds N] [NAME…]
+//	go run . [-json] [-rounds N] [-profiles DIR] [NAME…]
 //
 // A row's two sides take turns, in alternating order, with the same GOMAXPROCS;
 // its figures are medians over the rounds, its ratio is that of the medians,

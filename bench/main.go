@@ -17,8 +17,9 @@ func main() {
 	}
 	asJSON := flag.Bool("json", false, "print one JSON object instead of a table")
 	rounds := flag.Int("rounds", 5, "how often each side is measured, at least 5")
+	profiles := flag.String("profiles", "", "write a CPU profile of each family into this folder; its samples are labelled side=value or side=reference")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: bench [-json] [-rounds N] [NAME…]\n\n")
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: bench [-json] [-rounds N] [-profiles DIR] [NAME…]\n\n")
 		flag.PrintDefaults()
 		fmt.Fprintf(flag.CommandLine.Output(), "\nrows: %s\n", strings.Join(rowNames(), " "))
 	}
@@ -32,7 +33,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
-	exit(run(os.Stdout, os.Stderr, chosen, plan{rounds: *rounds, scale: 1}, *asJSON))
+	exit(run(os.Stdout, os.Stderr, chosen, plan{rounds: *rounds, scale: 1}, output{json: *asJSON, profiles: *profiles}))
 }
 
 func exit(err error) {
@@ -69,16 +70,21 @@ func choose(names []string) (map[string]bool, error) {
 	return chosen, nil
 }
 
+type output struct {
+	json     bool
+	profiles string // a folder for CPU profiles; empty: none
+}
+
 // run measures the families that have a chosen row, each in a process of its
 // own, and prints those rows. Progress goes to log.
-func run(out, log io.Writer, chosen map[string]bool, p plan, asJSON bool) error {
+func run(out, log io.Writer, chosen map[string]bool, p plan, o output) error {
 	results := []result{}
 	for i, f := range families() {
 		if !slices.ContainsFunc(f.rows, func(r row) bool { return chosen[r.name] }) {
 			continue
 		}
 		fmt.Fprintf(log, "bench: %s …\n", f.rows[0].name)
-		got, err := measureInChild(i, f, p)
+		got, err := measureInChild(i, f, p, o.profiles)
 		if err != nil {
 			return err
 		}
@@ -89,7 +95,7 @@ func run(out, log io.Writer, chosen map[string]bool, p plan, asJSON bool) error 
 			}
 		}
 	}
-	if asJSON {
+	if o.json {
 		return json.NewEncoder(out).Encode(map[string][]result{"rows": results})
 	}
 	return table(out, results)

@@ -63,7 +63,7 @@ type arrivals struct {
 func planArrivals(p plan, total time.Duration) *arrivals {
 	random := rand.New(rand.NewPCG(1, uint64(p.round)))
 	a := &arrivals{done: make(chan struct{})}
-	for at := minGap; at < total; at += minGap + random.N(maxGap-minGap) {
+	for at := minGap; at < total; at += minGap + time.Duration(random.Int64N(int64(maxGap-minGap))) {
 		a.planned = append(a.planned, at)
 	}
 	a.waits = make([]atomic.Int64, len(a.planned))

@@ -71,7 +71,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	})
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON")
 	root.AddCommand(
-		a.serveVerb(),
+		a.demoVerb(), a.serveVerb(),
 		a.submitVerb(), a.resultVerb(),
 		a.controlVerb(), a.cancelVerb(),
 		a.drainVerb(), a.resumeVerb(),
