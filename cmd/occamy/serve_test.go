@@ -97,6 +97,16 @@ func (s *service) begin(t *testing.T, id string) {
 	})
 }
 
+// works checks that a request completes.
+func (s *service) works(t *testing.T) {
+	t.Helper()
+	var v outcomeView
+	decode(t, s.client(), &v, "submit", "route", "--file", instance, "--header", "time-limit=50ms", "--wait", "--json")
+	if v.Status != occamy.Completed {
+		t.Errorf("outcome %+v", v)
+	}
+}
+
 // await asks for the status until it is as wanted.
 func (s *service) await(t *testing.T, wanted func(fleet) bool) {
 	t.Helper()
@@ -285,6 +295,7 @@ func TestServeReadsItsConfig(t *testing.T) {
 	if s.Server != "from-the-file" || s.Slots != 2 {
 		t.Errorf("ready line %+v; want the file's ID and the flag's slots", s.ready)
 	}
+	s.works(t)
 }
 
 func TestServeRefusesPlacesThatItCannotUse(t *testing.T) {
@@ -319,11 +330,7 @@ func TestServeRefusesPlacesThatItCannotUse(t *testing.T) {
 	}
 	// Those that were there first are none the worse.
 	for _, s := range []*service{running, other} {
-		var v outcomeView
-		decode(t, s.client(), &v, "submit", "route", "--file", instance, "--header", "time-limit=50ms", "--wait", "--json")
-		if v.Status != occamy.Completed {
-			t.Errorf("outcome %+v", v)
-		}
+		s.works(t)
 	}
 }
 
