@@ -126,7 +126,14 @@ func (t *Table) StepOn(now time.Duration, e *Event, effects []Effect) []Effect {
 	return effects
 }
 
-func (t *Table) emit(e Effect) { t.out = append(t.out, e) }
+// emit appends an effect and returns it for what else it says. It is a call of
+// its own so that effects take no room on the stacks of its callers.
+//
+//go:noinline
+func (t *Table) emit(typ EffectType, job Ref, why Why) *Effect {
+	t.out = append(t.out, Effect{Type: typ, Job: job, Offer: -1, Why: why})
+	return &t.out[len(t.out)-1]
+}
 
 // apply does what the event says.
 func (t *Table) apply(e *Event) {
