@@ -46,6 +46,9 @@ func (s *Server) carryOut(b *batch) (o own) {
 		case slots.Drop:
 			s.dropped(j, a.Why)
 		case slots.Make:
+			if !j.details.Deadline.IsZero() {
+				j.watchDeadline()
+			}
 			s.launch(j, (*job).remake)
 		case slots.Ask:
 			s.launch(j, (*job).ask)

@@ -41,7 +41,7 @@ func (f *feed[T]) run(tell func(T)) {
 	done := false
 	defer func() {
 		if !done { // the monitor panicked or ended its goroutine
-			recover()
+			_ = recover()
 			go f.run(tell)
 		}
 	}()

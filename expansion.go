@@ -23,7 +23,6 @@ func (j *job) ask() stage {
 	}()
 	begun := time.Now()
 	tasks, err := j.expand(n)
-	returned = true
 	if s.cfg.Monitors.Latency != nil {
 		s.recordLatency(j, StageExpand, "", time.Since(begun))
 	}
@@ -35,6 +34,7 @@ func (j *job) ask() stage {
 		tasks = tasks[:n]
 	}
 	s.offer(j, tasks)
+	returned = true
 	return nil
 }
 
@@ -57,6 +57,10 @@ func (s *Server) offer(j *job, tasks []Task) {
 	offers := make([]*job, 0, len(tasks))
 	for _, t := range tasks {
 		h := s.newJob(nil)
+		h.status = Internal
+		if j.status == External {
+			h.status = External
+		}
 		if err := h.takeOffer(t, j.details.Kind); err != nil {
 			s.recordError(j.errorOf(j.status, err))
 			continue

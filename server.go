@@ -145,25 +145,26 @@ func (s *Server) Expand() {
 
 // Drain stops the intake: no requests are taken and nothing is started from
 // the backlog until Resume. Running tasks go on and still expand.
-func (s *Server) Drain() {
-	s.mu.Lock()
-	if !s.draining && !s.closing {
-		s.draining = true
-		close(s.withdrawn)
-	}
-	s.mu.Unlock()
-	s.tell(slots.Drain)
-}
+func (s *Server) Drain() { s.setDraining(true, slots.Drain) }
 
 // Resume ends Drain.
-func (s *Server) Resume() {
+func (s *Server) Resume() { s.setDraining(false, slots.Resume) }
+
+func (s *Server) setDraining(on bool, t slots.EventType) {
+	b := s.batch(t, nil)
+	b.now = time.Since(s.start)
 	s.mu.Lock()
-	if s.draining && !s.closing {
-		s.draining = false
-		s.withdrawn = make(chan struct{})
+	if on != s.draining && !s.closing {
+		s.draining = on
+		if on {
+			close(s.withdrawn)
+		} else {
+			s.withdrawn = make(chan struct{})
+		}
 	}
+	s.decide(b)
 	s.mu.Unlock()
-	s.tell(slots.Resume)
+	s.carryOut(b)
 }
 
 // Snapshot returns what the server is doing. It takes time in proportion to

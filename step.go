@@ -56,6 +56,9 @@ func (s *Server) tell(t slots.EventType) { s.step(s.batch(t, nil)) }
 // decide is the part of a step under the lock: what the table decides, and who
 // it is about.
 func (s *Server) decide(b *batch) {
+	// Goroutines may come in another order than they looked at the clock.
+	s.now = max(s.now, b.now)
+	b.now = s.now
 	if b.self != nil {
 		b.event.Job = b.self.ref // zero for a job that the event brings
 	}
@@ -73,8 +76,7 @@ func (s *Server) decide(b *batch) {
 		s.kills.remove(b.self)
 		s.left(b.self, b.now)
 	}
-	s.now = max(s.now, b.now) // goroutines may come in another order than they looked at the clock
-	b.effects = s.table.StepOn(s.now, &b.event, b.effects[:0])
+	b.effects = s.table.StepOn(b.now, &b.event, b.effects[:0])
 	b.acts = b.acts[:0]
 	for i := range b.effects {
 		f := &b.effects[i]
@@ -120,7 +122,9 @@ func (s *Server) subject(f *slots.Effect, b *batch) *job {
 	s.jobs[i] = j
 	j.ref = f.Job
 	t := s.table.Job(f.Job)
-	j.status = statusOf(t.Status)
+	if t.Status != slots.Empty { // else it is gone by the end of the step
+		j.status = statusOf(t.Status)
+	}
 	if o := s.jobAt(t.Owner); o != nil {
 		j.owner = o
 		j.details.Priority = t.Priority
@@ -167,7 +171,7 @@ func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
 		again := s.newJob(j.message)
 		again.arrived = j.arrived
 		again.ref, again.identity, again.status, again.optional = j.ref, j.identity, j.status, true
-		again.deadline, j.deadline = j.deadline, nil
+		j.endTimers()
 		s.jobs[j.ref.Index()] = again
 		j.ref = 0
 		return again

@@ -102,6 +102,9 @@ func (j *job) do() error {
 	if j.details.Timeout > 0 {
 		j.watchTimeout()
 	}
+	if j.message == nil && !j.details.Deadline.IsZero() {
+		j.watchDeadline()
+	}
 	if j.controller != nil {
 		j.feed()
 	}

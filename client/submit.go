@@ -50,7 +50,7 @@ type Request struct {
 // The outcome is asked for, so that a wait always gets an end; a caller who
 // wants none sets the outcome header to "false".
 func (c *Client) Submit(ctx context.Context, r Request) (string, error) {
-	m, err := c.message(r)
+	m, err := c.Message(r)
 	if err != nil {
 		return m.ID, err
 	}
@@ -75,7 +75,7 @@ func (c *Client) submit(ctx context.Context, m broker.Request) error {
 // the ID of a request that still runs, both callers get the outcome of
 // whichever ends first.
 func (c *Client) SubmitAndWait(ctx context.Context, r Request, onProgress func([]byte)) (occamy.Outcome, error) {
-	m, err := c.message(r)
+	m, err := c.Message(r)
 	pending := occamy.Outcome{ID: m.ID, Kind: m.Kind}
 	if err != nil {
 		return pending, err
@@ -101,22 +101,20 @@ func (c *Client) SubmitAndWait(ctx context.Context, r Request, onProgress func([
 }
 
 // Optional sends an optional request: help that is welcome where there is
-// room. It goes to every server that knows the kind and is there now, has no
-// outcome, and returns its ID. Sending it again with the same ID replaces the
-// one that servers have set aside.
-func (c *Client) Optional(ctx context.Context, r Request) (string, error) {
-	m, err := c.message(r)
-	if err != nil {
-		return m.ID, err
+// room. It goes to every server that knows the kind and is there now, and has
+// no outcome. Sending it again with the same ID replaces the one that servers
+// have set aside. Message makes r from a [Request].
+func (c *Client) Optional(ctx context.Context, r broker.Request) error {
+	if err := c.b.Optional(ctx, r); err != nil {
+		return fmt.Errorf("send optional request %q: %w", r.ID, err)
 	}
-	if err := c.b.Optional(ctx, m); err != nil {
-		return m.ID, fmt.Errorf("send optional request %q: %w", m.ID, err)
-	}
-	return m.ID, nil
+	return nil
 }
 
-// message is the request as the broker takes it, with headers of its own.
-func (c *Client) message(r Request) (broker.Request, error) {
+// Message returns a request as the broker takes it: with an ID, and with
+// headers of its own that say what the fields do. The error wraps
+// broker.ErrInvalid.
+func (c *Client) Message(r Request) (broker.Request, error) {
 	m := broker.Request{Kind: r.Kind, ID: r.ID, Headers: maps.Clone(r.Headers), Body: r.Body}
 	if m.ID == "" {
 		m.ID = NewID()

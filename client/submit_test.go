@@ -73,8 +73,8 @@ func TestSubmitRefusesWhatCannotBeARequest(t *testing.T) {
 		if _, err := c.Submit(t.Context(), r); !errors.Is(err, broker.ErrInvalid) {
 			t.Errorf("%s: Submit gives %v, want broker.ErrInvalid", name, err)
 		}
-		if _, err := c.Optional(t.Context(), r); !errors.Is(err, broker.ErrInvalid) {
-			t.Errorf("%s: Optional gives %v, want broker.ErrInvalid", name, err)
+		if _, err := c.Message(r); !errors.Is(err, broker.ErrInvalid) {
+			t.Errorf("%s: Message gives %v, want broker.ErrInvalid", name, err)
 		}
 		if _, err := c.SubmitAndWait(t.Context(), r, nil); !errors.Is(err, broker.ErrInvalid) {
 			t.Errorf("%s: SubmitAndWait gives %v, want broker.ErrInvalid", name, err)
@@ -95,9 +95,15 @@ func TestSubmitTellsTheIDWithTheError(t *testing.T) {
 func TestOptionalAsksForNoOutcome(t *testing.T) {
 	var got broker.Request
 	c := client.New(&fake{optional: func(r broker.Request) error { got = r; return nil }})
-	id, err := c.Optional(t.Context(), client.Request{Kind: "k", Body: []byte("b")})
-	if err != nil || id == "" || got.ID != id || len(got.Headers) != 0 {
-		t.Errorf("Optional = %q, %v; the broker got %+v", id, err, got)
+	m, err := c.Message(client.Request{Kind: "k", Priority: 2, Body: []byte("b")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Optional(t.Context(), m); err != nil || got.ID == "" || got.ID != m.ID {
+		t.Errorf("Optional gives %v; the broker got %+v", err, got)
+	}
+	if want := (occamy.Headers{"Occamy-Priority": "2"}); !maps.Equal(got.Headers, want) {
+		t.Errorf("headers %v, want %v", got.Headers, want)
 	}
 }
 

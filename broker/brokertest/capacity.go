@@ -93,23 +93,23 @@ func creditMoves(f *fixture) {
 }
 
 func fairKinds(f *fixture) {
-	f.submit("many", names("m", 30)...)
-	f.submit("few", "f1", "f2")
-	c := f.consume("a", 1, "few", "many")
-	seen := 0
-	for i := range 32 {
+	const few = 2
+	f.submit("many", names("m", 40)...)
+	f.submit("a few", "f1", "f2")
+	f.submit("z few", "f3", "f4") // whatever the order in which kinds are asked
+	c := f.consume("a", 1, "a few", "many", "z few")
+	seen := make(map[any]int)
+	for i := range 40 + 2*few {
 		m := f.next(c)
-		if f.id(m)[0] == 'f' {
-			seen++
-		}
+		seen[m.Headers()[f.keys.Kind]]++
 		f.ack(m)
 		c.Free(1)
-		if i == 19 && seen == 0 {
-			f.Error("of 20 requests none was of the other kind")
+		if i == 19 && (seen["a few"] == 0 || seen["z few"] == 0 || seen["many"] == 0) {
+			f.Errorf("the first 20 requests are %v, want some of each kind", seen)
 		}
 	}
-	if seen != 2 {
-		f.Errorf("got %d of the 2 requests of the other kind", seen)
+	if seen["a few"] != few || seen["z few"] != few {
+		f.Errorf("got %v, want %d of each of the small kinds", seen, few)
 	}
 }
 

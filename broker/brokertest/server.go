@@ -22,6 +22,7 @@ var serverTests = []test{
 	{name: "R11 an optional request runs on every server with room", run: optionalTasks},
 	{name: "R12 drain and resume reach their server", run: drainServer},
 	{name: "R5 two servers share a burst, each within its slots", run: shareBurst},
+	{name: "R18 a server that shuts down takes no request, and still passes a cancel on", run: cancelInShutdown},
 	{name: "R18 fifty servers hand a request over and it goes on from its progress", run: fiftyServers, opts: Options{MaxDeliver: 4}},
 }
 

@@ -219,6 +219,43 @@ func shareBurst(f *fixture) {
 	f.settled("k")
 }
 
+func cancelInShutdown(f *fixture) {
+	started := make(chan string, 8)
+	a := f.serve("a", 2, doing(func(ctx context.Context, r occamy.Request) error {
+		started <- r.ID
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}))
+	f.eventually("a is seen by clients", func() bool { return len(f.servers()) == 1 })
+	f.check("Submit", f.client.Submit(f.within(), f.asking("r1")))
+	f.wantStarted(started, "r1")
+	ended := make(chan error, 1)
+	go func() { ended <- a.Shutdown(f.ctx) }()
+	f.eventually("a takes no more requests", func() bool { return a.Snapshot().Capacity == 0 })
+	f.check("Submit", f.client.Submit(f.within(), f.asking("r2")))
+	select {
+	case id := <-started:
+		f.Errorf("%s was started by a server that shuts down", id)
+	case err := <-ended:
+		f.Fatalf("Shutdown returned %v while a protected task ran", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	f.check("Command", f.client.Command(f.within(), occamy.Headers{f.keys.Command: occamy.CommandCancel, f.keys.TaskID: "r1"}))
+	if o := f.outcomeOf("r1"); o.Status != occamy.Cancelled {
+		f.Errorf("the outcome is %+v, want it cancelled", o)
+	}
+	select {
+	case err := <-ended:
+		f.check("Shutdown", err)
+	case <-f.within().Done():
+		f.Fatalf("Shutdown does not return although nothing runs")
+	}
+	f.serve("b", 1, doing(func(context.Context, occamy.Request) error { return nil }))
+	if o := f.outcomeOf("r2"); o.Server != "b" {
+		f.Errorf("the outcome of r2 is %+v, want that of b", o)
+	}
+}
+
 func fiftyServers(f *fixture) {
 	const handOvers = 50
 	started := make(chan string, 1)

@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -64,7 +65,7 @@ func (d *delivery) enter(ctx context.Context) error {
 		d.conn.world.mu.Unlock()
 		return err
 	}
-	if err == broker.ErrClosed {
+	if errors.Is(err, broker.ErrClosed) {
 		return fmt.Errorf("memory: request %q: %w: %w", d.request.id, occamy.ErrDeliveryLost, err)
 	}
 	return fmt.Errorf("memory: request %q: %w", d.request.id, err)

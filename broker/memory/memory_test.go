@@ -7,6 +7,7 @@ import (
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/brokertest"
 	"github.com/occamy-go/occamy/broker/memory"
+	"go.uber.org/goleak"
 )
 
 // world is the memory broker as the conformance suite wants it.
@@ -43,3 +44,5 @@ func TestConformance(t *testing.T) {
 func TestConformanceInRealTime(t *testing.T) {
 	brokertest.Run(t, brokertest.Harness{Open: openWorld})
 }
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

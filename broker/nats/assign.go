@@ -24,6 +24,9 @@ func (p *pump) assign() {
 		return
 	}
 	now := time.Now()
+	if now.Sub(p.began) < p.timing.start && slices.ContainsFunc(p.lanes, func(l *lane) bool { return !l.tried }) {
+		return // the lane that is ready first would get everything
+	}
 	ready := make([]*lane, 0, len(p.lanes))
 	total := p.free
 	for _, l := range p.lanes {
@@ -161,22 +164,23 @@ func (p *pump) slice(lanes, total int) time.Duration {
 	return min(max(s, p.timing.cycle/10), p.timing.cycle/2)
 }
 
-// reclaim takes pulls back from lanes to which nothing comes, for others that
-// need them.
+// reclaim takes pulls back from a lane to which nothing comes, for others that
+// need them: for a backlog, or since a lane has none while this one has several,
+// or has one that would wait for long.
 func (p *pump) reclaim(ready []*lane) {
 	if p.free > 0 || p.retiring > 0 {
 		return
 	}
-	least := 0 // what an idle lane may keep
-	switch {
-	case slices.ContainsFunc(ready, (*lane).hungry):
-	case slices.ContainsFunc(ready, func(l *lane) bool { return l.out() == 0 }):
-		least = 1
-	default:
+	backlog := slices.ContainsFunc(ready, (*lane).hungry)
+	without := slices.ContainsFunc(ready, func(l *lane) bool { return l.out() == 0 })
+	if !backlog && !without {
 		return
 	}
 	for _, l := range ready {
-		if !l.hungry() && l.out() > least {
+		if l.hungry() || l.out() == 0 {
+			continue
+		}
+		if backlog || l.out() > 1 || !l.inbox.silent {
 			p.retire(l)
 			return
 		}

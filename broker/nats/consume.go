@@ -69,6 +69,7 @@ type pullTiming struct {
 	rotate    time.Duration // after which a lane's inbox is replaced, so that no miscount lasts
 	cycle     time.Duration // in which each kind gets its turn, with less credit than kinds
 	probe     time.Duration // between looks at an idle kind while others have a backlog
+	start     time.Duration // for which the first pull waits for all lanes to be ready
 	tick      time.Duration // between looks for pulls that were lost
 }
 
@@ -78,6 +79,7 @@ var defaultTiming = pullTiming{
 	rotate:    90 * time.Second,
 	cycle:     200 * time.Millisecond,
 	probe:     50 * time.Millisecond,
+	start:     time.Second,
 	tick:      5 * time.Second,
 }
 
@@ -180,7 +182,7 @@ func (p *pump) prepare(ctx context.Context, l *lane, failures int) {
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		l.queue, l.ready, l.preparing = q, true, false
+		l.queue, l.ready, l.preparing, l.tried = q, true, false, true
 		p.assign()
 	})
 }

@@ -202,6 +202,7 @@ func (b *Broker) handlers(o *natsgo.Options) {
 			userDown(nc, err)
 		}
 		b.link.setDown(err)
+		b.setup.ready.Store(false) // NATS may come back with another store
 		b.calls.failAll(errCut)
 	}
 	o.ReconnectErrCB = func(nc *natsgo.Conn, err error) {

@@ -58,11 +58,12 @@ func (b *Broker) publish(ctx context.Context, subject, id string, h natsgo.Heade
 				return fmt.Errorf("nats: %w: %d bytes with headers; NATS takes %d", occamy.ErrTooLarge, size, most)
 			}
 		}
+		if err := b.ensureStreams(ctx); err != nil {
+			return err
+		}
 		m, err := b.ask(ctx, subject, h, body, tryTime)
-		if errors.Is(err, errNobody) {
-			if err := b.ensureStreams(ctx, true); err != nil {
-				return err
-			}
+		if errors.Is(err, errNobody) || errors.Is(err, errNoWord) {
+			b.setup.ready.Store(false)
 		}
 		if errors.Is(err, natsgo.ErrMaxPayload) {
 			return fmt.Errorf("nats: %w: %w", occamy.ErrTooLarge, err)

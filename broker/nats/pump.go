@@ -40,6 +40,7 @@ type pump struct {
 	withdrawn <-chan struct{}
 	ended     bool
 	turn      int // of the lanes with a backlog
+	began     time.Time
 }
 
 // A lane is what the pump knows of one kind.
@@ -48,7 +49,8 @@ type lane struct {
 	queue     queue
 	ready     bool // the consumer is there
 	preparing bool
-	failures  int // in a row
+	tried     bool // set up once, or failed to be
+	failures  int  // in a row
 
 	inbox   *inbox // nil when nothing is pulled
 	pending int    // messages that wait, as NATS said last
@@ -81,6 +83,7 @@ func newPump(b *Broker, in occamy.Intake, info occamy.Info) *pump {
 		watchChanged: make(chan struct{}, 1),
 		bySub:        make(map[*natsgo.Subscription]*inbox),
 		quiet:        make(chan struct{}),
+		began:        time.Now(),
 	}
 	for _, kind := range info.Kinds {
 		p.lanes = append(p.lanes, &lane{kind: kind, preparing: true})
@@ -387,7 +390,7 @@ func pulledBy(reply string) int {
 func (p *pump) fault(l *lane) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l.preparing = false
+	l.preparing, l.tried = false, true
 	p.faultLocked(l)
 }
 

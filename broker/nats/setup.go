@@ -6,35 +6,37 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// setup remembers what is known to be there.
+// setup remembers that the streams are there, until there is reason to doubt
+// it: a new connection, or a publication that nobody confirms. (That nobody
+// listens is no sign: a client that watches does.)
 type setup struct {
-	mu    sync.Mutex
-	ready bool
+	mu    sync.Mutex // held while they are looked for
+	ready atomic.Bool
 }
 
-// ensureStreams creates the streams that are missing. It asks NATS once, and
-// anew when again is set.
-func (b *Broker) ensureStreams(ctx context.Context, again bool) error {
-	b.setup.mu.Lock()
-	defer b.setup.mu.Unlock()
-	if b.setup.ready && !again {
+// ensureStreams creates the streams that are missing.
+func (b *Broker) ensureStreams(ctx context.Context) error {
+	if b.setup.ready.Load() {
 		return nil
 	}
-	err := b.retry(ctx, func() error {
-		for _, cfg := range b.streams() {
-			if _, err := b.stream(ctx, cfg); err != nil {
-				return err
-			}
-		}
+	b.setup.mu.Lock()
+	defer b.setup.mu.Unlock()
+	if b.setup.ready.Load() {
 		return nil
-	})
-	b.setup.ready = err == nil
-	return err
+	}
+	for _, cfg := range b.streams() {
+		if _, err := b.stream(ctx, cfg); err != nil {
+			return err
+		}
+	}
+	b.setup.ready.Store(true)
+	return nil
 }
 
 // stream returns what NATS says of a stream and creates it when it is missing.
@@ -111,6 +113,9 @@ const metaKind = "occamy-kind"
 func (b *Broker) ensureQueue(ctx context.Context, kind string) (queue, error) {
 	var q queue
 	err := b.retry(ctx, func() error {
+		if err := b.ensureStreams(ctx); err != nil {
+			return err
+		}
 		requests, err := b.stream(ctx, b.streams()[0])
 		if err != nil {
 			return err

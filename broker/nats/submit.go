@@ -62,7 +62,9 @@ func (b *Broker) Command(ctx context.Context, headers occamy.Headers) error {
 }
 
 // Control implements broker.Broker. It returns once a server has taken the
-// message. After another error than ErrNobody it is unknown whether one has.
+// message. When the connection is lost before that, it sends the message again,
+// which a task may then get twice. After another error than ErrNobody it is
+// unknown whether a server has taken it.
 func (b *Broker) Control(ctx context.Context, id string, headers occamy.Headers, body []byte) error {
 	if err := b.usable(); err != nil {
 		return err
@@ -77,11 +79,11 @@ func (b *Broker) Control(ctx context.Context, id string, headers occamy.Headers,
 	if err != nil {
 		return err
 	}
-	for {
+	for try := 0; ; try++ {
 		_, err := b.ask(ctx, b.names.control(id), h, body, tryTime)
 		switch {
-		case errors.Is(err, errDown): // nothing was sent
-			if err := b.link.pause(ctx, backoff(0)); err != nil {
+		case errors.Is(err, errDown), errors.Is(err, errCut):
+			if err := b.link.pause(ctx, backoff(try)); err != nil {
 				return err
 			}
 		case errors.Is(err, errNobody):

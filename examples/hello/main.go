@@ -44,7 +44,11 @@ func main() {
 		log.Fatal(err)
 	}
 	broker := memory.New(memory.Options{}) // nats.Open(ctx, nats.Config{URL: …}) past one process
-	go server.Serve(context.Background(), broker)
+	go func() {
+		if err := server.Serve(context.Background(), broker); err != nil {
+			log.Fatal(err)
+		}
+	}()
 
 	outcome, err := client.New(broker).SubmitAndWait(context.Background(),
 		client.Request{Kind: "sum", Body: []byte("100")}, nil)

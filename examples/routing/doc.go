@@ -2,8 +2,9 @@
 // round trip through the cities of a TSPLIB instance until its time is up.
 //
 // It shows what a task has to do to be a good citizen. It looks at its context
-// between steps of some microseconds, so that it can give its slot back within
-// a millisecond. It reports its best tour as progress, and the next server goes
+// between steps of some tens of microseconds, so that it gives its slot back
+// within a millisecond (for instances of up to some thousand cities; with
+// 100,000 it takes a few). It reports its best tour as progress, and the next server goes
 // on from there, with the time that is left, when the request is requeued. It
 // grows onto spare slots: on its own server by Expand, on others by an optional
 // request that it repeats while it runs. The tasks that help, its assistants,

@@ -88,7 +88,7 @@ func (m *master) finish(ctx context.Context) error {
 	if err := occamy.SetResult(ctx, result); err != nil && !errors.Is(err, occamy.ErrNoRequest) {
 		return err
 	}
-	if m.audience.Load() {
+	if m.sender != nil && m.audience.Load() {
 		// They find out themselves, a little later, should this not reach them.
 		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel()

@@ -11,8 +11,8 @@ import (
 	"github.com/occamy-go/occamy/broker"
 )
 
-// Sender is how the tasks of a request reach each other. A client and a
-// broker.Broker are one. Its methods are called from several goroutines, may
+// Sender is how the tasks of a request reach each other; every broker.Broker is
+// one. Its methods are called from several goroutines, may
 // block, and return soon after ctx ends, because the task waits for that
 // before it ends itself.
 type Sender interface {
@@ -22,6 +22,8 @@ type Sender interface {
 	// Optional sends an optional request to all servers that know its kind.
 	Optional(ctx context.Context, r broker.Request) error
 }
+
+var _ Sender = broker.Broker(nil)
 
 // Headers of requests and of control messages that a user sends.
 const (

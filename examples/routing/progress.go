@@ -74,7 +74,7 @@ func (n *notes) restore(ctx context.Context) bool {
 		b, err := occamy.LastProgress(ctx)
 		switch {
 		case err == nil:
-			n.m.resume(b)
+			_ = n.m.resume(b) // what makes no sense helps nobody: begin anew
 			return true
 		case errors.Is(err, occamy.ErrNoRequest):
 			return false

@@ -72,8 +72,8 @@
 //     ExpandNow, and not after Shutdown; see below.
 //  6. The expansion timer, see below.
 //
-// quiet is never more than the number of empty slots: it is cut after each
-// start and at the end of a step.
+// quiet (see Refill) is never more than the number of empty slots: it is cut
+// after each start.
 //
 // # Expansion
 //
@@ -139,24 +139,23 @@
 //
 // A period opens, for ExpansionPeriod (for ever when that is negative), when a
 // job declines, a move is used up, or the timer is armed, unless one is open.
-// ExpansionDue and ExpandNow close it; ExpandNow does not disarm the timer. At the end of a step, unless the timer is armed,
-// ExpansionPeriod is negative, or Shutdown came, it is armed for the end of the
-// period if
+// ExpansionDue and ExpandNow close it; ExpandNow does not disarm the timer. At
+// the end of a step, unless the timer is armed, ExpansionPeriod is negative, or
+// Shutdown came, it is armed for the end of the period if
 //
 //   - spare > 0 and a Running job has declined; or
 //   - spare ≤ 0, an unprotected job is Running, and a Running job has
 //     declined, or moves are used up (RebalanceMoves > 0 and none is left)
-//     while somebody is hungry or the backlog
-//     has a ready job (and the table is not draining), or an internal owner is
-//     hungry while an external Running job began less than ExpansionPeriod
-//     ago.
+//     while somebody is hungry or the backlog has a ready job (and the table is
+//     not draining), or an internal owner is hungry while an external Running
+//     job began less than ExpansionPeriod ago.
 //
 // # Refill
 //
 // With RefillDelay > 0: an arrival (Arrive, even if it is refused) no later than
-// RefillDelay after a protected job last left its slot is near. When a protected job leaves its
-// slot and an arrival was near since the last time one left: quiet grows by
-// one and the refill timer is armed for now + RefillDelay (anew, if it is
-// armed). A protected job that starts in an empty slot lowers quiet by one, if
-// it is above zero. RefillDue sets it to zero.
+// RefillDelay after a protected job last left its slot is near. When a protected
+// job leaves its slot and an arrival was near since the last time one left:
+// quiet grows by one and the refill timer is armed for now + RefillDelay (anew,
+// if it is armed). A protected job that starts in an empty slot lowers quiet by
+// one, if it is above zero. RefillDue sets it to zero.
 package slots

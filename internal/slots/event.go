@@ -213,13 +213,13 @@ const (
 // Effect is what is to be done, and to which job.
 type Effect struct {
 	Type    EffectType
+	Verdict Verdict // Settle
+	Why     Why     // Refuse, Stop, Settle, Drop
 	Job     Ref
-	Slot    int // Start
-	Offer   int // Start, Place, Drop: index into Event.Offers; else -1
-	N       int // Ask
-	Verdict Verdict
-	Why     Why
-	At      time.Duration
+	Slot    int           // Start
+	Offer   int           // Start, Place, Drop: index into Event.Offers; else -1
+	N       int           // Ask
+	At      time.Duration // ArmExpansion, ArmRefill
 }
 
 // Status says on what terms a job holds its slot.

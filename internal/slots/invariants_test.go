@@ -109,11 +109,9 @@ func (c *witness) effect(e Event, f Effect) error {
 			return fmt.Errorf("stopped though not running")
 		}
 		w.stopped = f.Why
-		allowed := map[Why]bool{
-			Cancelled: e.Type == Cancel, Timeout: e.Type == TimedOut, LostDelivery: e.Type == Lost,
-			ShutDown: e.Type == ShutdownNow,
-		}
-		if w.request && !allowed[f.Why] {
+		allowed := f.Why == Cancelled && e.Type == Cancel || f.Why == Timeout && e.Type == TimedOut ||
+			f.Why == LostDelivery && e.Type == Lost || f.Why == ShutDown && e.Type == ShutdownNow
+		if w.request && !allowed {
 			return fmt.Errorf("a protected task is stopped")
 		}
 		if !w.request && c.closed && f.Why == Preempted {

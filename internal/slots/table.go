@@ -77,6 +77,13 @@ func New(cfg Config) *Table {
 		t.donors[c].before = richer
 		t.hungry[c].before = hungrier
 	}
+	// Room for every slot and some that come and go, so that the arena is
+	// seldom copied while requests wait.
+	room := cfg.Slots + cfg.Slots/8 + 8
+	t.jobs, t.owners = make([]job, 0, room), make([]owner, 0, room)
+	for _, h := range t.heaps() {
+		h.place = make([]int32, 0, room)
+	}
 	return t
 }
 

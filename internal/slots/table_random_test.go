@@ -171,7 +171,7 @@ func randomConfig(rnd *rand.Rand) Config {
 // TestCheckedEvents has random events go through random tables, each of which
 // checks itself after every step.
 func TestCheckedEvents(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(400) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		cfg := randomConfig(rnd)
 		if seed%10 == 0 {

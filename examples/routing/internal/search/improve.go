@@ -75,6 +75,7 @@ func (s *Search) chain(level, gain int, t1, t2 int32) {
 // returns how many there are.
 func (s *Search) options(gain int, t1, t2 int32, best []option) int {
 	t := &s.t
+	t.work += 2 * s.near.k
 	count := 0
 	add := func(o option) {
 		i := count

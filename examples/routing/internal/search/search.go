@@ -12,9 +12,9 @@ const (
 	// best one need not be copied, and flips that move more than manyFlip
 	// cities are left out, so that a step stays short.
 	manyCities = 12_000
-	manyFlip   = 10_000
-	// stepCities is how many cities one step looks at.
-	stepCities = 8
+	manyFlip   = 3_000
+	// stepWork is after how much work a step ends: some tens of microseconds.
+	stepWork = 10_000
 )
 
 // Search looks for a short round trip. It belongs to one goroutine.
@@ -125,17 +125,15 @@ func (s *Search) Step() {
 	if len(s.queue) == 0 {
 		s.kick()
 	}
-	for range stepCities {
+	for s.t.work = 0; s.t.work < stepWork; {
 		if !s.kicked {
 			s.t.log = s.t.log[:0] // there is no way back
 		}
 		c := s.queue[len(s.queue)-1]
 		s.queue = s.queue[:len(s.queue)-1]
 		s.queued[c] = false
-		for range stepCities {
-			if !s.improve(c) {
-				break
-			}
+		if s.improve(c) {
+			s.enqueue(c) // there may be more to gain
 		}
 		if len(s.queue) == 0 {
 			s.settle()

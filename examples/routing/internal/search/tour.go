@@ -7,6 +7,7 @@ type tour struct {
 	pos      []int32 // where each city stands in order
 	reversed bool
 	log      []flip
+	work     int // what has been done, in cities moved or looked at
 }
 
 // flip is a reversal of span positions, the first and the last of which are
@@ -111,6 +112,7 @@ func (t *tour) undo(mark int) {
 func (t *tour) swap(i, j, span int) {
 	order, pos := t.order, t.pos
 	n := len(order)
+	t.work += span / 2
 	for range span / 2 {
 		a, b := order[i], order[j]
 		order[i], order[j] = b, a
