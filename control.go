@@ -133,6 +133,7 @@ func (j *job) pump() stage {
 		s.mu.Lock()
 		if len(j.inbox) == 0 || j.ctx.Err() != nil {
 			j.pumping = false
+			s.unclaim(j)
 			s.mu.Unlock()
 			done = true
 			return nil
@@ -156,15 +157,11 @@ func (j *job) control(m Message) (err error) {
 	return sound("Control", j.controller.Control(&j.ctx, m.Headers(), m.Body()))
 }
 
-// leftover records what the task did not live to see.
+// leftover records what the task did not live to see. The caller holds the lock.
 func (j *job) leftover() {
-	s := j.server
-	s.mu.Lock()
-	n := len(j.inbox)
-	j.inbox = nil
-	s.mu.Unlock()
-	if n > 0 {
-		s.recordError(j.errorOf(j.status, fmt.Errorf("%w: %d were left when the task ended", ErrControlDropped, n)))
+	if n := len(j.inbox); n > 0 {
+		j.inbox = nil
+		j.server.recordError(j.errorOf(j.status, fmt.Errorf("%w: %d were left when the task ended", ErrControlDropped, n)))
 	}
 }
 

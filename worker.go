@@ -131,7 +131,6 @@ func (j *job) finish() stage {
 	j.ctx.end(errEnded)
 	if j.controller != nil {
 		s.gone(j)
-		j.leftover()
 	}
 	if err != nil || s.cfg.Monitors.Latency != nil {
 		j.recordEnd(err)
