@@ -63,6 +63,9 @@ func (s *Server) carryOutRare(f *slots.Effect, j *job) {
 	case slots.Drop:
 		s.dropped(j, f.Why)
 	case slots.Make:
+		if !j.details.Deadline.IsZero() {
+			j.watchDeadline()
+		}
 		s.launch(j, (*job).remake)
 	}
 }

@@ -274,9 +274,6 @@ func TestR11_ReplacedOrCancelledWhileStoppingItIsNotPutBack(t *testing.T) {
 		if e.runs.Load() != 1 || newer.runs.Load() != 1 {
 			f.Error("the older one runs")
 		}
-
-		newer.lag, newer.finish = 0, nil
-		p = newTask("p")
 		f.command("cancel", "e")
 		f.want("-")
 	}, withoutRefill)
