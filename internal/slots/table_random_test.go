@@ -17,7 +17,6 @@ type driver struct {
 	jobs    []Ref
 	settled map[Ref]int
 	out     []Effect
-	refused int
 }
 
 func (d *driver) step(e Event) []Effect {
