@@ -20,7 +20,7 @@ type model struct {
 	name       string
 	cfg        Config
 	requests   int // live at a time
-	optionals  int // likewise
+	optionals  int // likewise, but for those that stop and will not be back
 	priorities int
 	with       string
 	words      map[string]bool
@@ -125,7 +125,7 @@ func (s *walkState) do(v walkMove) error {
 // moves appends all that the model has for a state.
 func (m *model) moves(t *Table, list []walkMove) []walkMove {
 	add := func(v walkMove) { list = append(list, v) }
-	requests, optionals := 0, 0
+	requests, optionals, borne := 0, 0, false
 	for i := range t.jobs {
 		j := &t.jobs[i]
 		switch {
@@ -133,9 +133,10 @@ func (m *model) moves(t *Table, list []walkMove) []walkMove {
 			continue
 		case j.status == Protected:
 			requests++
-		case j.root:
+		case j.root && (j.phase != Stopping && j.phase != Stuck || t.returns(j)):
 			optionals++
 		}
+		borne = borne || j.id != ""
 		m.jobMoves(j, int8(i), add)
 	}
 	plain := func(e EventType) { add(walkMove{event: e, job: -1}) }
@@ -147,7 +148,7 @@ func (m *model) moves(t *Table, list []walkMove) []walkMove {
 			add(walkMove{event: Optional, job: -1, task: n})
 		}
 	}
-	if _, borne := t.byID["x"]; m.has("cancel") && (borne || m.cfg.CancelMemory > 0) {
+	if m.has("cancel") && (borne || m.cfg.CancelMemory > 0) {
 		plain(Cancel)
 	}
 	if m.has("now") {

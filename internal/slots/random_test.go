@@ -14,10 +14,14 @@ import (
 // TestOracle plays random scripts to the table and to the dumb table.
 func TestOracle(t *testing.T) {
 	const length = 150
+	scripts := randomScripts
+	if testing.Short() {
+		scripts = 200
+	}
 	for part := range 2 {
 		t.Run(fmt.Sprint("part", part), func(t *testing.T) {
 			t.Parallel()
-			for seed := range randomScripts / 2 {
+			for seed := range scripts / 2 {
 				g := newGenerator(rand.New(rand.NewPCG(uint64(part), uint64(seed))).IntN)
 				for range length {
 					if err := g.play(); err != nil {
