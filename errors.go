@@ -106,7 +106,11 @@ type TaskError struct {
 }
 
 func (e *TaskError) Error() string {
-	return fmt.Sprintf("%s task %q of kind %q: %v", e.Status, e.ID, e.Kind, e.Err)
+	status := string(e.Status) + " "
+	if e.Status == "" || e.Status == Empty {
+		status = ""
+	}
+	return fmt.Sprintf("%stask %q of kind %q: %v", status, e.ID, e.Kind, e.Err)
 }
 
 // Unwrap returns Err.

@@ -46,7 +46,7 @@ type Latency struct {
 	Stage    Stage
 	Kind     string
 	Status   Status // Empty where the message had not become a task
-	Outcome  string // of StageRun and StageSettle: "completed", "cancelled", "rejected", "requeued", "lost", "stopped", "failed"
+	Outcome  string // of StageRun: "completed", "stopped", "failed"; of StageSettle: "acked", "rejected", "requeued", "lost"
 	Duration time.Duration
 }
 

@@ -31,10 +31,10 @@ type Intake interface {
 	HandleControl(m Message)
 
 	// Acquire waits until the server has room for a request message that
-	// nobody has been promised yet, and promises up to max to the caller. A
+	// nobody has been promised yet, and promises up to most to the caller. A
 	// source that pulls asks its broker for no more than it was promised. It
 	// returns an error when ctx ends, and ErrServerClosed after Shutdown.
-	Acquire(ctx context.Context, max int) (int, error)
+	Acquire(ctx context.Context, most int) (int, error)
 
 	// Release gives n promises back, either because the broker had no message
 	// for them or because the message has been handed to HandleRequest.

@@ -98,13 +98,19 @@ func (t *Table) heaps() [7]*heap {
 // Step does one step at the time now, which never goes back, and appends what
 // is to be done to effects, in order. It allocates only to grow what it keeps.
 func (t *Table) Step(now time.Duration, e Event, effects []Effect) []Effect {
+	return t.StepOn(now, &e, effects)
+}
+
+// StepOn is Step for a caller who has no room for an event on its stack. The
+// event is not kept.
+func (t *Table) StepOn(now time.Duration, e *Event, effects []Effect) []Effect {
 	t.now = now
 	t.out = effects
 	t.free = append(t.free, t.freed...)
 	t.freed = t.freed[:0]
 
 	t.rollPeriod()
-	t.apply(&e)
+	t.apply(e)
 	t.serveRequests()
 	t.servePending()
 	if t.contested() && !t.down && (t.cfg.ExpansionPeriod >= 0 || e.Type == ExpandNow) {
@@ -120,7 +126,14 @@ func (t *Table) Step(now time.Duration, e Event, effects []Effect) []Effect {
 	return effects
 }
 
-func (t *Table) emit(e Effect) { t.out = append(t.out, e) }
+// emit appends an effect and returns it for what else it says. It is a call of
+// its own so that effects take no room on the stacks of its callers.
+//
+//go:noinline
+func (t *Table) emit(typ EffectType, job Ref, why Why) *Effect {
+	t.out = append(t.out, Effect{Type: typ, Job: job, Offer: -1, Why: why})
+	return &t.out[len(t.out)-1]
+}
 
 // apply does what the event says.
 func (t *Table) apply(e *Event) {

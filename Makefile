@@ -1,0 +1,59 @@
+# The targets and what they are for: make help
+
+SHELL       := /bin/bash -o pipefail
+GO          ?= go
+FLAGS       ?=
+FUZZTIME    ?= 10s
+ROWS        ?=
+GOLANGCI    := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+MODULES     := $(patsubst %/go.mod,%,$(wildcard go.mod */go.mod))
+MODULES     := $(patsubst go.mod,.,$(MODULES))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test race cover fuzz bench bench-once fmt vet lint ci clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: ## two servers, a burst, a hand-over: the main job end to end
+	$(GO) run ./cmd/occamy demo
+
+build: ## build the command into bin/
+	$(GO) build -o bin/ ./cmd/occamy
+
+test: ## run all tests (FLAGS='-run R07 -v' for some of them)
+	$(GO) test $(FLAGS) ./...
+
+race: ## run all tests under the race detector
+	$(GO) test -race $(FLAGS) ./...
+
+cover: ## run all tests and write bin/cover.html
+	@mkdir -p bin
+	$(GO) test -coverpkg=./... -coverprofile=bin/cover.out $(FLAGS) ./...
+	$(GO) tool cover -html=bin/cover.out -o bin/cover.html
+	@$(GO) tool cover -func=bin/cover.out | tail -n 1
+
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	scripts/fuzz $(FUZZTIME)
+
+bench: ## measure what the library must reach (ROWS='request preempt' for some rows)
+	cd bench && $(GO) run . $(ROWS)
+
+bench-once: ## run each benchmark once, to see that it works
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+	cd bench && $(GO) test -count=1 ./...
+
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+vet: ## go vet in each module
+	@for m in $(MODULES); do echo "go vet ($$m)"; (cd $$m && $(GO) vet ./...) || exit 1; done
+
+lint: ## golangci-lint in each module, and gofmt
+	@for m in $(MODULES); do echo "golangci-lint ($$m)"; (cd $$m && $(GOLANGCI) run ./...) || exit 1; done
+
+ci: ## what a change must pass
+	.ci/run
+
+clean: ## remove what the other targets made
+	rm -rf bin

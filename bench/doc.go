@@ -1,0 +1,11 @@
+// Command bench measures what an Occamy server costs, each row beside a
+// reference that is measured in the same run.
+//
+//	go run . [-json] [-rounds N] [-profiles DIR] [NAME…]
+//
+// A row's two sides take turns, in alternating order, with the same GOMAXPROCS;
+// its figures are medians over the rounds, its ratio is that of the medians,
+// and its note gives the range over the rounds. Each family of rows runs in a
+// process of its own. Nothing here is asserted: how fast a machine is, is not a
+// property of the code.
+package main

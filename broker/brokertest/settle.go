@@ -1,0 +1,166 @@
+package brokertest
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/broker"
+)
+
+var settleTests = []test{
+	{name: "an acked request is done with", run: ackEnds},
+	{name: "a rejected request lands with the dead letters", run: rejectKeeps},
+	{name: "a requeued request is delivered again", run: requeueReturns},
+	{name: "a delayed requeue waits out its delay", run: delayedRequeue},
+	{name: "a delayed request holds nobody up", run: delayAside},
+	{name: "fifty orderly hand-overs complete", run: fiftyHandOvers, opts: Options{MaxDeliver: 4}},
+	{name: "an orderly hand-over goes to another server", run: handOver},
+}
+
+func ackEnds(f *fixture) {
+	c := f.consume("a", 2, "k")
+	f.submit("k", "r1")
+	m := f.next(c)
+	f.ack(m)
+	f.settled("k")
+	f.quiet(c, 100*time.Millisecond)
+	if q := f.queue("k"); q.Dead != 0 {
+		f.Errorf("an acked request is a dead letter: %+v", q)
+	}
+}
+
+func rejectKeeps(f *fixture) {
+	c := f.consume("a", 3, "k")
+	before := time.Now()
+	for _, id := range []string{"plain", "reasoned"} {
+		f.check("Submit", f.client.Submit(f.within(), broker.Request{
+			Kind: "k", ID: id, Headers: occamy.Headers{"X-Who": "ü"}, Body: []byte("body of " + id),
+		}))
+	}
+	reason := "line one\nline two: \"ünquoted\"\n" + strings.Repeat("stack ", 1000)
+	f.check("Reject", f.next(c).Reject(f.within(), false))
+	f.check("RejectFor", as[occamy.ReasonedRejecter](f, f.next(c)).RejectFor(f.within(), reason))
+	f.settled("k")
+	f.quiet(c, 100*time.Millisecond)
+
+	for _, want := range []broker.DeadLetter{{ID: "plain"}, {ID: "reasoned", Reason: reason}} {
+		d := f.deadLetter(want.ID)
+		switch {
+		case d.ID != want.ID, d.Kind != "k", string(d.Body) != "body of "+want.ID, d.Attempts != 1, d.Key == "":
+			f.Errorf("the dead letter of %s is %+v", want.ID, d)
+		case want.Reason != "" && d.Reason != want.Reason:
+			f.Errorf("the reason is %q, want %q", d.Reason, want.Reason)
+		case d.Time.Before(before.Add(-time.Minute)), d.Time.After(time.Now().Add(time.Minute)):
+			f.Errorf("the dead letter of %s is of %v, want about now", want.ID, d.Time)
+		}
+		f.wantHeaders(d.Headers, occamy.Headers{"X-Who": "ü"})
+	}
+}
+
+// deadLetter waits for the dead letter of a request, as some brokers move it
+// behind a confirmed reject.
+func (f *fixture) deadLetter(id string) (d broker.DeadLetter) {
+	f.Helper()
+	f.eventually(id+" is a dead letter", func() bool {
+		var err error
+		d, err = f.client.DeadLetter(f.within(), id)
+		if err != nil && !errors.Is(err, broker.ErrNotFound) {
+			f.Fatalf("DeadLetter: %v", err)
+		}
+		return err == nil
+	})
+	return d
+}
+
+func requeueReturns(f *fixture) {
+	c := f.consume("a", 8, "k")
+	f.check("Submit", f.client.Submit(f.within(), broker.Request{
+		Kind: "k", ID: "r1", Headers: occamy.Headers{"X-Who": "me"}, Body: []byte("body of r1"),
+	}))
+	for attempt := 1; attempt <= 4; attempt++ {
+		m := f.next(c)
+		f.wantID(m, "r1")
+		f.wantHeaders(m.Headers(), occamy.Headers{"X-Who": "me", f.keys.Kind: "k"})
+		if n := f.attempt(m); n != attempt || string(m.Body()) != "body of r1" {
+			f.Errorf("attempt %d came as attempt %d with body %q", attempt, n, m.Body())
+		}
+		if attempt < 4 {
+			f.check("requeue", m.Reject(f.within(), true))
+		} else {
+			f.ack(m)
+		}
+	}
+	f.settled("k")
+	f.quiet(c, 100*time.Millisecond)
+}
+
+func delayedRequeue(f *fixture) {
+	c := f.consume("a", 8, "k")
+	f.submit("k", "r1")
+	const delay = 400 * time.Millisecond
+	m := f.next(c)
+	for attempt := 2; attempt <= 4; attempt++ {
+		asked := time.Now()
+		f.check("RequeueAfter", as[occamy.DelayedRequeuer](f, m).RequeueAfter(f.within(), delay))
+		m = f.next(c)
+		if waited := time.Since(asked); waited < delay {
+			f.Errorf("attempt %d came after %v, want no sooner than %v", attempt, waited, delay)
+		}
+		if n := f.attempt(m); n != attempt || string(m.Body()) != "body of r1" {
+			f.Errorf("attempt %d came as attempt %d with body %q: it was delivered in between, or changed", attempt, n, m.Body())
+		}
+	}
+	f.ack(m)
+	f.settled("k")
+}
+
+func delayAside(f *fixture) {
+	c := f.consume("a", 1, "k")
+	f.submit("k", "slow", "quick")
+	m := f.next(c)
+	f.wantID(m, "slow")
+	f.check("RequeueAfter", as[occamy.DelayedRequeuer](f, m).RequeueAfter(f.within(), 2*time.Second))
+	c.Free(1)
+	m = f.next(c)
+	f.wantID(m, "quick")
+	f.ack(m)
+	c.Free(1)
+	m = f.next(c)
+	f.wantID(m, "slow")
+	f.ack(m)
+}
+
+func fiftyHandOvers(f *fixture) {
+	c := f.consume("a", 64, "k")
+	f.submit("k", "r1")
+	for attempt := 1; attempt <= 50; attempt++ {
+		m := f.next(c)
+		if n := f.attempt(m); n != attempt {
+			f.Fatalf("attempt %d came as attempt %d", attempt, n)
+		}
+		f.check("requeue", m.Reject(f.within(), true))
+	}
+	m := f.next(c)
+	if string(m.Body()) != "body of r1" {
+		f.Errorf("the body is now %q", m.Body())
+	}
+	f.ack(m)
+	f.settled("k")
+	if q := f.queue("k"); q.Dead != 0 {
+		f.Errorf("hand-overs counted towards the limit for crashes: %+v", q)
+	}
+}
+
+func handOver(f *fixture) {
+	a := f.consume("a", 1, "k")
+	f.submit("k", "r1")
+	m := f.next(a)
+	b := f.consume("b", 1, "k")
+	f.check("requeue", m.Reject(f.within(), true))
+	m = f.next(b)
+	f.wantID(m, "r1")
+	f.ack(m)
+	f.settled("k")
+}

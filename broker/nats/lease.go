@@ -1,0 +1,81 @@
+package nats
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/occamy-go/occamy"
+)
+
+// lease is how long a delivery is ours. NATS does not tell an ack of a lost
+// delivery from a good one: it would remove the message that somebody else is
+// working on. So whoever holds it must know by its own clock.
+type lease struct {
+	wait time.Duration // less the margin
+
+	mu      sync.Mutex
+	since   time.Time
+	settled bool
+}
+
+func newLease(ackWait time.Duration, since time.Time) lease {
+	return lease{wait: ackWait - ackWait/10, since: since}
+}
+
+// left is how long the lease lasts from now. The wall clock counts too, since
+// the monotonic one may stand still while a machine sleeps.
+func (l *lease) left() time.Duration {
+	l.mu.Lock()
+	since := l.since
+	l.mu.Unlock()
+	now := time.Now()
+	gone := max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
+	return l.wait - gone
+}
+
+func (l *lease) lost() error {
+	if l.left() > 0 {
+		return nil
+	}
+	return fmt.Errorf("nats: the lease has ended: %w", occamy.ErrDeliveryLost)
+}
+
+// renew counts the lease from since.
+func (l *lease) renew(since time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if since.After(l.since) {
+		l.since = since
+	}
+}
+
+func (l *lease) settle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settled = true
+}
+
+func (l *lease) isSettled() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.settled
+}
+
+// hold runs f while the delivery is ours: its context ends with the lease, and
+// it is not run after that.
+func (l *lease) hold(ctx context.Context, f func(context.Context) error) error {
+	if err := l.lost(); err != nil {
+		return err
+	}
+	held, cancel := context.WithTimeout(ctx, l.left())
+	defer cancel()
+	err := f(held)
+	if err != nil && ctx.Err() == nil {
+		if lost := l.lost(); lost != nil {
+			return fmt.Errorf("%w; %w", lost, err)
+		}
+	}
+	return err
+}

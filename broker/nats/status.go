@@ -1,0 +1,115 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/broker"
+)
+
+func sortedSnapshots(byID map[string]occamy.Snapshot) []occamy.Snapshot {
+	out := make([]occamy.Snapshot, 0, len(byID))
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		out = append(out, byID[id])
+	}
+	return out
+}
+
+// Queues implements broker.Broker.
+func (b *Broker) Queues(ctx context.Context) ([]broker.Queue, error) {
+	if err := b.usable(); err != nil {
+		return nil, err
+	}
+	byKind := make(map[string]*broker.Queue)
+	queue := func(kind string) *broker.Queue {
+		if byKind[kind] == nil {
+			byKind[kind] = &broker.Queue{Kind: kind}
+		}
+		return byKind[kind]
+	}
+	err := b.retry(ctx, func() error {
+		clear(byKind)
+		return b.countQueues(ctx, queue)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]broker.Queue, 0, len(byKind))
+	for _, kind := range slices.Sorted(maps.Keys(byKind)) {
+		out = append(out, *byKind[kind])
+	}
+	return out, nil
+}
+
+func (b *Broker) countQueues(ctx context.Context, queue func(kind string) *broker.Queue) error {
+	n := b.names
+	waiting, err := b.countSubjects(ctx, n.requests, n.prefix+".request.*")
+	if err != nil {
+		return err
+	}
+	for subject, messages := range waiting {
+		queue(kindOf(subject)).Ready += messages
+	}
+	if err := b.countUnacked(ctx, queue); err != nil {
+		return err
+	}
+	dead, err := b.countSubjects(ctx, n.dead, n.deadLetter("*", "*"))
+	if err != nil {
+		return err
+	}
+	for subject, messages := range dead {
+		queue(kindOfDead(subject)).Dead += messages
+	}
+	return nil
+}
+
+func (b *Broker) countUnacked(ctx context.Context, queue func(kind string) *broker.Queue) error {
+	s, err := b.js.Stream(ctx, b.names.requests)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	list := s.ListConsumers(ctx)
+	for info := range list.Info() {
+		q := queue(kindOf(info.Config.FilterSubject))
+		q.Unacked += info.NumAckPending
+		q.Ready = max(q.Ready-info.NumAckPending, 0)
+	}
+	return list.Err()
+}
+
+// countSubjects returns how many messages a stream has, by subject.
+func (b *Broker) countSubjects(ctx context.Context, stream, filter string) (map[string]int, error) {
+	s, err := b.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	if err != nil {
+		return nil, err
+	}
+	counts := make(map[string]int, len(info.State.Subjects))
+	for subject, n := range info.State.Subjects {
+		counts[subject] = int(n)
+	}
+	return counts, nil
+}
+
+// kindOf reads the kind from the subject of a queue.
+func kindOf(subject string) string {
+	t := lastToken(subject)
+	if kind, ok := untoken(t); ok {
+		return kind
+	}
+	return t
+}

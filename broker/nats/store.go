@@ -1,0 +1,122 @@
+package nats
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/occamy-go/occamy/broker"
+)
+
+// stored is a message as a stream keeps it.
+type stored struct {
+	Subject  string    `json:"subject"`
+	Sequence uint64    `json:"seq"`
+	Header   []byte    `json:"hdrs"`
+	Data     []byte    `json:"data"`
+	Time     time.Time `json:"time"`
+}
+
+func (s stored) headers() natsgo.Header {
+	if len(s.Header) == 0 {
+		return natsgo.Header{}
+	}
+	h, err := natsgo.DecodeHeadersMsg(s.Header)
+	if err != nil {
+		return natsgo.Header{}
+	}
+	return h
+}
+
+// Codes of JetStream's API.
+const (
+	codeNoMessage = 10037
+	codeNoStream  = 10059
+)
+
+// get asks the leader of a stream, which knows all that was confirmed, for one
+// message. ErrNotFound where there is none.
+func (b *Broker) get(ctx context.Context, stream string, query any) (stored, error) {
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message stored              `json:"message"`
+	}
+	err := b.api(ctx, "STREAM.MSG.GET."+stream, query, &answer, func() *jetstream.APIError { return answer.Error })
+	return answer.Message, err
+}
+
+func (b *Broker) lastBySubject(ctx context.Context, stream, subject string) (stored, error) {
+	return b.get(ctx, stream, map[string]string{"last_by_subj": subject})
+}
+
+// api calls JetStream's API and has the answer in into; failed says what the
+// answer has for an error.
+func (b *Broker) api(ctx context.Context, method string, query, into any, failed func() *jetstream.APIError) error {
+	body, err := json.Marshal(query)
+	if err != nil {
+		return fmt.Errorf("nats: %w", err)
+	}
+	return b.retry(ctx, func() error {
+		m, err := b.ask(ctx, "$JS.API."+method, nil, body, tryTime)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(m.Data, into); err != nil {
+			return fmt.Errorf("nats: %s: unreadable answer: %w", method, err)
+		}
+		e := failed()
+		switch {
+		case e == nil:
+			return nil
+		case e.ErrorCode == codeNoMessage, e.ErrorCode == codeNoStream:
+			return broker.ErrNotFound
+		}
+		return fmt.Errorf("nats: %s: %w", method, e)
+	})
+}
+
+// purge removes the messages with a subject.
+func (b *Broker) purge(ctx context.Context, stream, subject string) error {
+	var answer struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	err := b.api(ctx, "STREAM.PURGE."+stream, map[string]string{"filter": subject}, &answer,
+		func() *jetstream.APIError { return answer.Error })
+	if errors.Is(err, broker.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// lastProgress returns nil when there is none.
+func (b *Broker) lastProgress(ctx context.Context, key string) ([]byte, error) {
+	s, err := b.lastBySubject(ctx, b.names.progressStream(), b.names.progress(key))
+	if errors.Is(err, broker.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if first(s.headers(), "KV-Operation") != "" {
+		return nil, nil // removed by NATS's own tools, which leave a marker
+	}
+	if s.Data == nil {
+		s.Data = []byte{}
+	}
+	return s.Data, nil
+}
+
+// dropProgress asks NATS to remove progress and does not wait for the answer.
+func (b *Broker) dropProgress(key string) error {
+	body, err := json.Marshal(map[string]string{"filter": b.names.progress(key)})
+	if err != nil {
+		return err
+	}
+	// The answer goes to an inbox of ours where no call waits for it.
+	return b.nc.PublishRequest("$JS.API.STREAM.PURGE."+b.names.progressStream(), b.calls.inbox+"0", body)
+}

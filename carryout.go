@@ -1,0 +1,96 @@
+package occamy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/occamy-go/occamy/internal/slots"
+)
+
+// carryOut does what a step decided, in its order, without the lock. What it
+// says to self is returned: a start and a settling are the business of the
+// goroutine that is here already.
+func (s *Server) carryOut(b *batch) (o own) {
+	o.at = b.now
+	for i := range b.acts {
+		f, j := b.acts[i].Effect, b.acts[i].job
+		switch f.Type {
+		case slots.Convert:
+			s.launch(j, (*job).convert)
+		case slots.Start:
+			if j.controller != nil {
+				s.placed(j)
+			}
+			if j == b.self {
+				o.start = true
+			} else {
+				s.launch(j, (*job).run)
+			}
+		case slots.Stop:
+			j.ctx.end(causeOf(f.Why))
+		case slots.Settle:
+			if f.Why == slots.NoSlot || f.Why == slots.Timeout {
+				s.recordVerdict(j, f.Why)
+			}
+			if j == b.self {
+				o.settle, o.verdict, o.why = true, f.Verdict, f.Why
+			} else {
+				j.settleElsewhere(f, b.now)
+			}
+		case slots.Ask:
+			s.launch(j, (*job).ask)
+		case slots.Release:
+			if j.controller != nil {
+				j.leftover() // of a task that never began
+			}
+		default:
+			s.carryOutRare(f, j)
+		}
+		b.acts[i] = act{}
+	}
+	b.event, b.self, b.offers, b.acts = slots.Event{}, nil, nil, b.acts[:0]
+	s.batches.Put(b)
+	return o
+}
+
+func (s *Server) carryOutRare(f *slots.Effect, j *job) {
+	switch f.Type {
+	case slots.Refuse:
+		s.launch(j, (*job).refuse)
+	case slots.Report:
+		s.recordError(j.errorOf(j.status, ErrStuck))
+	case slots.Keep:
+		if !j.details.Deadline.IsZero() {
+			j.watchDeadline()
+		}
+	case slots.Drop:
+		s.dropped(j, f.Why)
+	case slots.Make:
+		s.launch(j, (*job).remake)
+	}
+}
+
+// settleElsewhere settles a job in whose goroutine the step is not.
+func (j *job) settleElsewhere(f *slots.Effect, now time.Duration) {
+	j.ctx.end(causeOf(f.Why)) // its handler may still run
+	go j.settle(f.Verdict, f.Why, now)
+}
+
+// recordVerdict records why a request is requeued or rejected, where no error
+// of its task or handler tells.
+func (s *Server) recordVerdict(j *job, why slots.Why) {
+	s.recordError(j.errorOf(Protected, causeOf(why)))
+}
+
+// dropped records what is lost with an offer or an optional request.
+func (s *Server) dropped(j *job, why slots.Why) {
+	switch why {
+	case slots.Full:
+		s.recordError(j.errorOf(j.status, fmt.Errorf("%w: the backlog is full", ErrOptionalDropped)))
+	case slots.NoRoom, slots.Surplus:
+		s.recordError(j.errorOf(j.status, fmt.Errorf("%w: there is no room for it", ErrOfferDropped)))
+	case slots.OwnerEnded:
+		s.recordError(j.errorOf(j.status, fmt.Errorf("%w: %w", ErrOfferDropped, ErrOwnerEnded)))
+	}
+	j.ctx.end(causeOf(why))
+}

@@ -1,0 +1,76 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/broker"
+)
+
+// The pauses between the repetitions of a control message that nobody took.
+const (
+	firstPause = 10 * time.Millisecond
+	lastPause  = 250 * time.Millisecond
+)
+
+// Control sends a message to the running tasks that bear an ID. A message that
+// nobody took is sent again, so that one which follows Submit closely arrives,
+// until ctx ends or the client's grace is over (see [WithGrace]); the error
+// then wraps broker.ErrNobody. A nil error says that a server took it, which
+// is not yet that the task acted on it.
+func (c *Client) Control(ctx context.Context, id string, headers occamy.Headers, body []byte) error {
+	if err := broker.CheckID(id); err != nil {
+		return err
+	}
+	begin, pause := time.Now(), firstPause
+	for {
+		err := c.b.Control(ctx, id, headers, body)
+		if err == nil {
+			return nil
+		}
+		waited := time.Since(begin)
+		if errors.Is(err, broker.ErrNobody) && waited < c.grace {
+			timer := time.NewTimer(min(pause, c.grace-waited))
+			select {
+			case <-timer.C:
+				pause = min(2*pause, lastPause)
+				continue
+			case <-ctx.Done():
+				timer.Stop()
+			}
+		}
+		return fmt.Errorf("control task %q for %v: %w", id, waited.Round(time.Millisecond), err)
+	}
+}
+
+// Cancel ends the requests and tasks that bear an ID, wherever they are, and
+// has servers remember the ID for a while, so that one which still waits in a
+// queue is not run. It reaches the servers that are there now, and is no error
+// when there are none, since a command has no answer.
+func (c *Client) Cancel(ctx context.Context, id string) error {
+	return c.command(ctx, occamy.CommandCancel, c.keys.TaskID, id)
+}
+
+// Drain has a server take no more requests; what runs goes on. server is its
+// ID, as [Client.Servers] tells. It is no error when there is no such server.
+func (c *Client) Drain(ctx context.Context, server string) error {
+	return c.command(ctx, occamy.CommandDrain, c.keys.Server, server)
+}
+
+// Resume ends Drain.
+func (c *Client) Resume(ctx context.Context, server string) error {
+	return c.command(ctx, occamy.CommandResume, c.keys.Server, server)
+}
+
+func (c *Client) command(ctx context.Context, command, key, target string) error {
+	if target == "" {
+		return fmt.Errorf("%w: the command %q needs a target", broker.ErrInvalid, command)
+	}
+	if err := c.b.Command(ctx, occamy.Headers{c.keys.Command: command, key: target}); err != nil {
+		return fmt.Errorf("%s %q: %w", command, target, err)
+	}
+	return nil
+}

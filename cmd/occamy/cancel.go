@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/occamy-go/occamy/client"
+)
+
+func (a *app) cancelVerb() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cancel ID",
+		Short: "End the requests and tasks that bear an ID",
+		Long: `Cancel tells every server to end what bears the ID: running, waiting, set
+aside, or still in the queue when it arrives within the time for which servers
+remember. A waiting client learns of it. It fails when no server answers that
+could have heard it.`,
+		Args: takes("ID"),
+	}
+	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c *client.Client, args []string) error {
+		if err := c.Cancel(ctx, args[0]); err != nil {
+			return err
+		}
+		servers, err := c.Servers(ctx, answerTime)
+		if err != nil {
+			return err
+		}
+		if len(servers) == 0 {
+			return hinted(fmt.Errorf("nobody may have heard the cancel of %s: no server answers", quote(args[0])), "is 'occamy serve' running? try again when it is")
+		}
+		return a.report(sent{ID: args[0], Status: "sent"}, "told all servers to cancel %s", args[0])
+	}})
+}

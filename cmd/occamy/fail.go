@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/broker"
+)
+
+// failure is an error with what a person may do about it.
+type failure struct {
+	err  error
+	hint string
+	code int
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// usage returns an error about how the command was called: exit status 2.
+func usage(message, hint string) error {
+	return &failure{err: errors.New(message), hint: hint, code: exitUsage}
+}
+
+// hinted returns err with a hint: exit status 1. An error that has a hint keeps
+// it, and nil stays nil.
+func hinted(err error, hint string) error {
+	var f *failure
+	if err == nil || errors.As(err, &f) {
+		return err
+	}
+	return &failure{err: err, hint: hint, code: exitFailed}
+}
+
+// Errors for which nothing more is to be printed.
+var errUsageShown = errors.New("usage was shown")
+
+// fail prints err as one line and returns the exit status.
+func (a *app) fail(err error) int {
+	if errors.Is(err, errUsageShown) {
+		return exitUsage
+	}
+	f := &failure{err: err, code: exitFailed}
+	if errors.Is(err, broker.ErrInvalid) {
+		f.code = exitUsage
+	}
+	errors.As(err, &f)
+	hint := f.hint
+	if hint == "" {
+		hint = hintFor(err)
+	}
+	a.note(oneLine(err), hint)
+	return f.code
+}
+
+// oneLine is the text of an error without line ends. What follows the first
+// line of a panic is its stack, which is left out.
+func oneLine(err error) string {
+	var p *occamy.PanicError
+	if errors.As(err, &p) {
+		return firstLine(err.Error())
+	}
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
+}
+
+// note prints one line for people on stderr, with an optional hint.
+func (a *app) note(message, hint string) {
+	line := "occamy: " + strings.TrimPrefix(message, "occamy: ")
+	if hint != "" {
+		line += " (hint: " + hint + ")"
+	}
+	fmt.Fprintln(a.stderr, escape(line))
+}
+
+// hintFor knows what to do about errors that any verb may meet.
+func hintFor(err error) string {
+	switch {
+	case errors.Is(err, occamy.ErrTooLarge):
+		return "raise the broker's largest message, or send where to find the data instead"
+	case errors.Is(err, broker.ErrInvalid):
+		return "IDs, kinds and headers are short printable text; see 'occamy submit --help'"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "is the broker up? is 'occamy serve' running?"
+	default:
+		return ""
+	}
+}

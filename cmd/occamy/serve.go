@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/broker"
+)
+
+// defaultGrace is how long protected tasks may run on after an interrupt.
+const defaultGrace = 30 * time.Second
+
+// intakeTimeout bounds how long serve waits until it can be reached.
+const intakeTimeout = 10 * time.Second
+
+func (a *app) serveVerb() *cobra.Command {
+	var flags serveConfig
+	var file string
+	var syncWrites bool
+	var grace time.Duration
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve requests; with a broker of its own unless told otherwise",
+		Long: `Serve takes requests from a broker and runs them on its slots. It knows the kind
+"route" (shortest round trips over TSPLIB instances).
+
+The broker "embedded" is a NATS server inside this process that keeps its data
+in the data directory; other servers and clients reach it at the address that
+--listen says. Otherwise --broker is the address of a NATS server.
+
+An interrupt ends it in order: no more requests are taken, and protected tasks
+may finish within --grace; what does not is handed to another server. A second
+interrupt ends it at once.
+
+The fields of the config file are those of the flags (broker, data_dir, listen,
+sync, grace, slots); of the embedded broker user, password, token (what it asks
+of every client; required unless it listens on loopback) and max_payload; and id, kinds, headroom, max_body, expansion_period,
+refill_delay, rebalance_moves, handler_timeout, expand_timeout, kill_timeout,
+settle_timeout, cancel_memory, max_cancelled, max_backlog, max_backlog_bytes and
+inbox_size, as occamy.Config documents them; durations are strings such as
+"1.5s". Flags win.`,
+		Args: takes(),
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.Broker, "broker", "embedded", "embedded, or the `ADDRESS` of a NATS server")
+	f.StringVar(&flags.DataDir, "data-dir", "", "`DIRECTORY` of the embedded broker (default: occamy in the user's data directory)")
+	f.IntVar(&flags.Slots, "slots", 0, "the `NUMBER` of slots; 0 means one for each CPU")
+	f.StringVar(&file, "config", "", "read this JSON `FILE`")
+	f.StringVar(&flags.Listen, "listen", defaultListen, "`ADDRESS` on which the embedded broker listens")
+	f.BoolVar(&syncWrites, "sync", true, "have the embedded broker sync each write, so that a power cut loses nothing")
+	f.DurationVar(&grace, "grace", defaultGrace, "how long protected tasks may run on after an interrupt, a `DURATION`")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := readConfig(file)
+		if err != nil {
+			return err
+		}
+		given := f.Changed
+		override(&c.Broker, flags.Broker, given("broker"))
+		override(&c.DataDir, flags.DataDir, given("data-dir"))
+		override(&c.Slots, flags.Slots, given("slots"))
+		override(&c.Listen, flags.Listen, given("listen"))
+		override(&c.Grace, duration(grace), given("grace"))
+		if given("sync") || c.Sync == nil {
+			c.Sync = &syncWrites
+		}
+		return a.serve(cmd.Context(), c)
+	}
+	return cmd
+}
+
+// override sets v to a flag's value if the flag was given, or to its default
+// if v is zero.
+func override[T comparable](v *T, flag T, given bool) {
+	var zero T
+	if given || *v == zero {
+		*v = flag
+	}
+}
+
+// ready is what serve prints with --json once it takes requests.
+type ready struct {
+	Status string   `json:"status"`
+	Server string   `json:"server"`
+	Broker string   `json:"broker"`
+	Kinds  []string `json:"kinds"`
+	Slots  int      `json:"slots"`
+}
+
+// serve runs a server until an interrupt.
+func (a *app) serve(ctx context.Context, c serveConfig) error {
+	if c.Grace < 0 {
+		return usage("grace "+time.Duration(c.Grace).String()+" is below zero", "for instance --grace 30s")
+	}
+	config := c.server()
+	config.Monitors.Error = errorMonitor(a.recordError)
+	if err := checkServer(config); err != nil {
+		return err
+	}
+	starting, started := a.untilInterrupt(ctx)
+	defer started()
+	b, err := a.openForServe(starting, c)
+	if err != nil {
+		return err
+	}
+	config.Handler = newMux(b)
+	server, err := occamy.New(config)
+	if err != nil {
+		return errors.Join(err, b.Close())
+	}
+	occamy.ReserveProcs(c.Slots)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(context.WithoutCancel(ctx), b) }()
+	awaitIntake(starting, b, server.Info().ID, served)
+	started()
+
+	s := server.Snapshot()
+	if err = context.Cause(starting); !errors.Is(err, errInterrupted) {
+		err = a.report(ready{"serving", s.Server, b.Name(), s.Kinds, len(s.Slots)},
+			"serving %s on %d slots as %s, broker %s", strings.Join(s.Kinds, ", "), len(s.Slots), s.Server, b.Name())
+	}
+	if err == nil {
+		select {
+		case err := <-served:
+			served <- err
+		case <-ctx.Done():
+		case <-a.signals:
+		}
+	}
+	a.note(fmt.Sprintf("stopping: tasks have %v to finish", time.Duration(c.Grace)), "interrupt again to end at once")
+	return errors.Join(err, a.stop(ctx, server, served, b, time.Duration(c.Grace)))
+}
+
+// awaitIntake waits until the server answers through its broker, so that what
+// is submitted to it from then on finds it. It gives up when ctx or the server
+// ends, and after intakeTimeout: a broker may be too busy to tell.
+func awaitIntake(ctx context.Context, b broker.Broker, id string, served chan error) {
+	ctx, cancel := context.WithTimeout(ctx, intakeTimeout)
+	defer cancel()
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		servers, err := b.Servers(ctx, wait)
+		there := slices.ContainsFunc(servers, func(s occamy.Snapshot) bool { return s.Server == id })
+		if there || err != nil || ctx.Err() != nil {
+			return
+		}
+		select {
+		case err := <-served:
+			served <- err
+			return
+		default:
+		}
+	}
+}
+
+// checkServer finds what is wrong with a config before a broker is started.
+func checkServer(config occamy.Config) error {
+	mux := newMux(nil)
+	for _, kind := range config.Kinds {
+		if !slices.Contains(mux.Kinds(), kind) {
+			return usage("unknown kind "+quote(kind), "known: "+strings.Join(mux.Kinds(), ", "))
+		}
+	}
+	config.Handler = mux
+	if _, err := occamy.New(config); err != nil {
+		return usage(oneLine(err), "'occamy serve --help' tells what the flags and the config file take")
+	}
+	return nil
+}
+
+// stop ends a server in order. On an interrupt it returns at once, since the
+// process is about to end; what it began ends by itself in a process that does
+// not.
+func (a *app) stop(ctx context.Context, server *occamy.Server, served <-chan error, b broker.Broker, grace time.Duration) error {
+	ctx, atOnce := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	stopped := make(chan error, 1)
+	go func() {
+		defer atOnce()
+		stopped <- errors.Join(server.Shutdown(ctx), <-served, b.Close())
+	}()
+	select {
+	case err := <-stopped:
+		return err
+	case <-a.signals:
+		atOnce()
+		return hinted(errors.New("ended at once by a second interrupt"), "what ran is delivered again")
+	}
+}
+
+// errorMonitor is a function that is an occamy.ErrorMonitor.
+type errorMonitor func(error)
+
+// RecordError calls f.
+func (f errorMonitor) RecordError(err error) { f(err) }
+
+// recordError prints what went wrong behind the scenes, from any goroutine.
+func (a *app) recordError(err error) { a.note(oneLine(err), "") }

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/client"
+)
+
+// fleet is what status prints with --json.
+type fleet struct {
+	Servers []occamy.Snapshot `json:"servers"`
+	Queues  []broker.Queue    `json:"queues"`
+}
+
+func (a *app) statusVerb() *cobra.Command {
+	wait := answerTime
+	var tasks bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the servers and the queues",
+		Args:  takes(),
+	}
+	cmd.Flags().DurationVar(&wait, "answer-within", wait, "how long servers have to answer, a `DURATION`")
+	cmd.Flags().BoolVar(&tasks, "tasks", false, "list the tasks too")
+	check := func([]string) error {
+		if wait <= 0 {
+			return usage("--answer-within "+wait.String()+" is not above zero", "for instance 1s")
+		}
+		return nil
+	}
+	return a.clientVerb(cmd, verb{check: check, do: func(ctx context.Context, c *client.Client, _ []string) error {
+		servers, err := c.Servers(ctx, wait)
+		if err != nil {
+			return err
+		}
+		queues, err := c.Queues(ctx)
+		if err != nil {
+			return err
+		}
+		f := fleet{Servers: append([]occamy.Snapshot{}, servers...), Queues: append([]broker.Queue{}, queues...)}
+		if a.json {
+			return a.printJSON(f)
+		}
+		return a.showFleet(f, tasks, time.Now())
+	}})
+}
+
+func (a *app) showFleet(f fleet, tasks bool, now time.Time) error {
+	if len(f.Servers) == 0 {
+		if err := a.say("no server answers"); err != nil {
+			return err
+		}
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	if len(f.Servers) > 0 {
+		fmt.Fprintln(w, "SERVER\tSLOTS\tBUSY\tWAITING\tBACKLOG\tCAPACITY\tPREEMPTED\tKINDS\t")
+		for _, s := range f.Servers {
+			state := ""
+			if s.Draining {
+				state = "draining"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%d/%d\t%d\t%d\t%d\t%d\t%s\t%s\n", escape(s.Server), picture(s.Slots), busy(s.Slots), len(s.Slots),
+				s.Waiting+s.Held+s.Converting, s.Backlog, s.Capacity, s.Preemptions, escape(strings.Join(s.Kinds, ",")), state)
+		}
+	}
+	if tasks {
+		fmt.Fprintln(w, "\nTASK\tKIND\tSTATUS\tPHASE\tFOR\tATTEMPT\tOWNER\tSERVER")
+		for _, s := range f.Servers {
+			for _, slot := range s.Slots {
+				if slot.Status == occamy.Empty {
+					continue
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s/%d\n", escape(slot.ID), escape(slot.Kind), slot.Status, slot.Phase,
+					now.Sub(slot.Since).Round(time.Second), slot.Attempt, escape(slot.Owner), escape(s.Server), slot.Slot)
+			}
+		}
+	}
+	if len(f.Queues) > 0 {
+		fmt.Fprintln(w, "\nQUEUE\tREADY\tRUNNING\tDEAD")
+		for _, q := range f.Queues {
+			fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", escape(q.Kind), q.Ready, q.Unacked, q.Dead)
+		}
+	}
+	return w.Flush()
+}
+
+func busy(slots []occamy.SlotInfo) int {
+	n := 0
+	for _, s := range slots {
+		if s.Status != occamy.Empty {
+			n++
+		}
+	}
+	return n
+}
+
+// pictureSlots is how many slots a picture shows at most.
+const pictureSlots = 64
+
+// picture draws one character for each slot: P protected, i internal, e
+// external, s stopping, ! stuck, . empty.
+func picture(slots []occamy.SlotInfo) string {
+	var b strings.Builder
+	for i, s := range slots {
+		if i == pictureSlots {
+			b.WriteString("…")
+			break
+		}
+		switch {
+		case s.Phase == occamy.Stuck:
+			b.WriteByte('!')
+		case s.Phase == occamy.Stopping:
+			b.WriteByte('s')
+		case s.Status == occamy.Protected:
+			b.WriteByte('P')
+		case s.Status == occamy.Internal:
+			b.WriteByte('i')
+		case s.Status == occamy.External:
+			b.WriteByte('e')
+		default:
+			b.WriteByte('.')
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,96 @@
+package occamy
+
+import (
+	"sync"
+	"time"
+)
+
+// monitorQueue stands between the server and its monitors: each has a bounded
+// queue and a goroutine that lives while there is something in it.
+type monitorQueue struct {
+	errors  feed[error]
+	latency feed[Latency]
+	slots   feed[SlotChange]
+}
+
+// feedSize is how many events may wait for one monitor.
+const feedSize = 4096
+
+type feed[T any] struct {
+	mu      sync.Mutex
+	queue   []T    // guarded by mu
+	running bool   // guarded by mu
+	drops   uint64 // guarded by mu
+}
+
+func (f *feed[T]) put(v T, tell func(T)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.queue) >= feedSize {
+		f.drops++
+		return
+	}
+	f.queue = append(f.queue, v)
+	if !f.running {
+		f.running = true
+		go f.run(tell)
+	}
+}
+
+func (f *feed[T]) run(tell func(T)) {
+	done := false
+	defer func() {
+		if !done { // the monitor panicked or ended its goroutine
+			_ = recover()
+			go f.run(tell)
+		}
+	}()
+	var batch []T
+	for {
+		f.mu.Lock()
+		if len(f.queue) == 0 {
+			f.running, done = false, true
+			f.queue = nil
+			f.mu.Unlock()
+			return
+		}
+		batch, f.queue = f.queue[:1], f.queue[1:]
+		f.mu.Unlock()
+		tell(batch[0])
+	}
+}
+
+func (f *feed[T]) dropped() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.drops
+}
+
+func (q *monitorQueue) dropped() uint64 {
+	return q.errors.dropped() + q.latency.dropped() + q.slots.dropped()
+}
+
+// recordSlot is called with the lock held, so changes keep their order.
+func (s *Server) recordSlot(j *job, from, to Status, now time.Duration) {
+	s.events.slots.put(SlotChange{
+		Slot: j.slot, From: from, To: to,
+		ID: j.details.ID, Kind: j.details.Kind, Time: s.start.Add(now),
+	}, s.cfg.Monitors.Resource.RecordSlot)
+}
+
+func (s *Server) recordError(err error) {
+	if m := s.cfg.Monitors.Error; m != nil {
+		s.events.errors.put(err, m.RecordError)
+	}
+}
+
+// recordLatency is called where there is a monitor for it.
+func (s *Server) recordLatency(j *job, stage Stage, outcome string, d time.Duration) {
+	status := j.status
+	if stage == StageHandle {
+		status = Empty
+	}
+	s.events.latency.put(Latency{
+		Stage: stage, Kind: j.known().details.Kind, Status: status, Outcome: outcome, Duration: d,
+	}, s.cfg.Monitors.Latency.RecordLatency)
+}

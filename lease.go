@@ -1,0 +1,140 @@
+package occamy
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/occamy-go/occamy/internal/slots"
+)
+
+// lease keeps a message alive and knows until when it is ours: one AckWait from
+// the sending of the last confirmed keep-alive, less a margin for the way to
+// the broker and back and for clocks that drift. The guard must be local, since
+// a broker may confirm a late ack and thereby remove the message that it has
+// given to somebody else.
+type lease struct {
+	job    *job
+	leased Leased
+	wait   time.Duration
+
+	mu    sync.Mutex
+	until time.Time // guarded by mu
+	next  time.Time // of the next keep-alive; guarded by mu
+	busy  bool      // a keep-alive is under way; guarded by mu
+	ended bool      // settled or lost; guarded by mu
+	timer *time.Timer
+}
+
+// A keep-alive is sent three times in each AckWait, and again after a tenth of
+// it when one failed; the last tenth is the margin.
+const (
+	leaseBeats  = 3
+	leaseMargin = 10
+)
+
+// watchDelivery guards the delivery of a message that the server has taken.
+func (s *Server) watchDelivery(j *job) {
+	if m, ok := j.message.(LossNotifier); ok {
+		m.NotifyLost(j.lose)
+	}
+	m, ok := j.message.(Leased)
+	if !ok || m.AckWait() <= 0 || j.settled.Load() {
+		return
+	}
+	wait := m.AckWait()
+	l := &lease{job: j, leased: m, wait: wait}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	arrived := s.start.Add(j.arrived)
+	l.until = arrived.Add(wait - wait/leaseMargin)
+	l.next = arrived.Add(wait / leaseBeats)
+	l.timer = time.AfterFunc(time.Until(l.next), l.tick)
+	j.lease.Store(l)
+	if j.settled.Load() {
+		l.ended = true
+		l.timer.Stop()
+	}
+}
+
+func (l *lease) tick() {
+	l.mu.Lock()
+	now := time.Now()
+	switch {
+	case l.ended:
+	case !now.Before(l.until):
+		l.ended = true
+		defer l.job.lose()
+	case !l.busy && !now.Before(l.next):
+		l.busy = true
+		go l.keepAlive(now, l.until)
+		l.timer.Reset(l.until.Sub(now))
+	case l.busy:
+		l.timer.Reset(l.until.Sub(now))
+	default:
+		l.timer.Reset(l.next.Sub(now))
+	}
+	l.mu.Unlock()
+}
+
+func (l *lease) keepAlive(sent, until time.Time) {
+	ctx, cancel := context.WithDeadline(context.Background(), until)
+	err := guard(func() error { return l.leased.KeepAlive(ctx) })
+	cancel()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy = false
+	if l.ended {
+		return
+	}
+	now := time.Now()
+	switch {
+	case err == nil:
+		l.until = sent.Add(l.wait - l.wait/leaseMargin)
+		l.next = sent.Add(l.wait / leaseBeats)
+	case errors.Is(err, ErrDeliveryLost):
+		l.ended = true
+		go l.job.lose()
+		return
+	default:
+		l.next = now.Add(l.wait / leaseMargin)
+	}
+	at := l.next
+	if l.until.Before(at) {
+		at = l.until
+	}
+	l.timer.Reset(max(at.Sub(now), 0))
+}
+
+// ours says whether the message may still be settled.
+func (j *job) ours() bool {
+	if j.lost.Load() {
+		return false
+	}
+	l := j.lease.Load()
+	if l == nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Now().Before(l.until)
+}
+
+func (j *job) endLease() {
+	if l := j.lease.Load(); l != nil {
+		l.mu.Lock()
+		l.ended = true
+		l.timer.Stop()
+		l.mu.Unlock()
+	}
+}
+
+// lose: the broker has given the request to somebody else, or may have.
+func (j *job) lose() {
+	if j.lost.Swap(true) {
+		return
+	}
+	j.settlement.end(ErrDeliveryLost)
+	j.server.stepAside(slots.Lost, j)
+}

@@ -1,0 +1,485 @@
+package occamy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/occamytest"
+)
+
+func (fx *fixture) wantBacklog(n int) {
+	fx.Helper()
+	synctest.Wait()
+	if got := fx.server.Snapshot().Backlog; got != n {
+		fx.Errorf("backlog of %d, want %d; slots %s", got, n, fx.slots())
+	}
+}
+
+func TestR11_AnOptionalRequestStartsWhereThereIsRoom(t *testing.T) {
+	inBubble(t, 2, func(f *fixture) {
+		e := newTask("e")
+		m := f.optional(e)
+		f.want("E:e -")
+		f.wantFate(m, occamytest.Acked) // when it is kept, not when it is done
+		if i := e.taskInfo(); i.Status != occamy.External || i.ID != "e" || i.Kind != kind || i.Server != "server" {
+			f.Errorf("info %+v", i)
+		}
+		e.finish <- nil
+		f.want("- -")
+		f.wantBacklog(0)
+		f.wantFate(m, occamytest.Acked)
+	})
+}
+
+func TestR11_TheBacklogIsByPriorityThenArrival(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		p := newTask("p")
+		f.request(p)
+		f.slots()
+		var tasks []*task
+		for i, prio := range []int{1, 5, 5, 9} {
+			e := newTask(fmt.Sprint("e", i))
+			e.details.Priority = prio
+			tasks = append(tasks, e)
+			f.optional(e)
+			f.slots()
+		}
+		f.wantBacklog(4)
+		p.finish <- nil
+		for _, i := range []int{3, 1, 2, 0} {
+			f.want(fmt.Sprint("E:e", i))
+			tasks[i].finish <- nil
+		}
+		f.want("-")
+	}, withoutRefill)
+}
+
+func TestR11_ItIsBoundedInNumber(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		p := newTask("p")
+		f.request(p)
+		f.slots()
+		for i, prio := range []int{3, 2, 1, 4} {
+			e := newTask(fmt.Sprint("e", i))
+			e.details.Priority = prio
+			f.wantFate(f.optional(e), occamytest.Acked)
+		}
+		f.wantBacklog(2)
+		f.wantErrors(occamy.ErrOptionalDropped, 2)
+		f.wantTaskError(occamy.ErrOptionalDropped, occamy.TaskError{ID: "e1", Kind: kind, Status: occamy.External})
+		f.wantTaskError(occamy.ErrOptionalDropped, occamy.TaskError{ID: "e2", Kind: kind, Status: occamy.External})
+		p.finish <- nil
+		f.want("E:e3")
+	}, func(c *occamy.Config) { c.MaxBacklog = 2 })
+}
+
+func TestR11_ItIsBoundedInBytes(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		f.request(newTask("p"))
+		f.slots()
+		for i := range 5 {
+			e := newTask(fmt.Sprint("e", i))
+			f.give(e)
+			f.server.HandleControl(occamytest.NewMessage(occamytest.RequestHeaders(kind, e.details.ID), make([]byte, 300)))
+			f.slots()
+		}
+		f.wantBacklog(2)
+		f.wantErrors(occamy.ErrOptionalDropped, 3)
+	}, func(c *occamy.Config) { c.MaxBacklogBytes = 1000 })
+}
+
+func TestR11_NoBacklogAtAll(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		m := f.optional(newTask("e"))
+		f.want("-")
+		f.wantFate(m, occamytest.Acked)
+		f.wantErrors(occamy.ErrOptionalDropped, 1)
+	}, func(c *occamy.Config) { c.MaxBacklog = -1 })
+}
+
+func TestR11_UntilItsDeadline(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		p := newTask("p")
+		f.request(p)
+		f.slots()
+		e := newTask("e")
+		e.details.Deadline = time.Now().Add(time.Minute)
+		f.optional(e)
+		after(time.Minute - 1)
+		f.wantBacklog(1)
+		after(1)
+		f.wantBacklog(0)
+		p.finish <- nil
+		f.want("-")
+		late := newTask("late")
+		late.details.Deadline = time.Now()
+		f.optional(late)
+		f.want("-")
+	})
+}
+
+func TestR11_TheDeadlineHoldsAfterAPreemptionToo(t *testing.T) {
+	for name, running := range map[string]bool{"in the backlog": false, "while it runs again": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 1, func(f *fixture) {
+				e := newTask("e")
+				e.details.Deadline = time.Now().Add(time.Minute)
+				f.optional(e)
+				f.slots()
+				p := newTask("p")
+				f.request(p)
+				f.want("P:p")
+				f.wantBacklog(1)
+				if running {
+					p.finish <- nil
+					f.want("E:e")
+				}
+				after(time.Minute)
+				f.wantBacklog(0)
+				if running {
+					f.want("-")
+					if c := e.stopCause(); !errors.Is(c, occamy.ErrTimeout) {
+						f.Errorf("cause %v", c)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestR11_ANewerOneReplacesAnOlder(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		p := newTask("p")
+		f.request(p)
+		f.slots()
+		older, newer := newTask("e"), newTask("e")
+		f.optional(older)
+		f.wantBacklog(1)
+		f.optional(newer)
+		f.wantBacklog(1)
+		p.finish <- nil
+		f.want("E:e")
+		if older.runs.Load() != 0 || newer.runs.Load() != 1 {
+			f.Error("the older one runs")
+		}
+		third := newTask("e")
+		f.optional(third) // one runs already: dropped
+		f.slots()
+		newer.finish <- nil
+		f.want("-")
+		if third.runs.Load() != 0 {
+			f.Error("the third one ran")
+		}
+	}, withoutRefill)
+}
+
+func TestR11_AfterAPreemptionTheHandlerMakesItAnew(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		var made []*task
+		f.plan("e", func(_ context.Context, r occamy.Request) (occamy.Task, error) {
+			if !r.Optional || string(r.Body) != "body" {
+				f.Errorf("request %+v", r)
+			}
+			e := newTask("e")
+			made = append(made, e)
+			return e, nil
+		})
+		f.server.HandleControl(occamytest.NewMessage(occamytest.RequestHeaders(kind, "e"), []byte("body")))
+		f.want("E:e")
+		p := newTask("p")
+		f.request(p)
+		f.want("P:p")
+		f.wantBacklog(1)
+		if c := made[0].stopCause(); !errors.Is(c, occamy.ErrPreempted) {
+			f.Errorf("cause %v", c)
+		}
+		p.finish <- nil
+		f.want("E:e")
+		if len(made) != 2 || made[1].runs.Load() != 1 {
+			f.Errorf("%d were made", len(made))
+		}
+		made[1].finish <- nil
+		f.want("-")
+		f.wantBacklog(0)
+	}, withoutRefill)
+}
+
+func TestR11_WhenItCannotBeMadeAnewItIsDropped(t *testing.T) {
+	for name, again := range map[string]func() (occamy.Task, error){
+		"fails":              func() (occamy.Task, error) { return nil, errWork },
+		"nil":                func() (occamy.Task, error) { return nil, nil },
+		"panics":             func() (occamy.Task, error) { panic(errWork) },
+		"ends its goroutine": func() (occamy.Task, error) { runtime.Goexit(); return nil, nil },
+		"blocks":             func() (occamy.Task, error) { after(time.Hour); return newTask("e"), nil },
+		"another ID":         func() (occamy.Task, error) { return newTask("f"), nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 1, func(f *fixture) {
+				n := 0
+				f.plan("e", func(context.Context, occamy.Request) (occamy.Task, error) {
+					if n++; n > 1 {
+						return again()
+					}
+					return newTask("e"), nil
+				})
+				m := f.requestOptional("e")
+				f.want("E:e")
+				p := newTask("p")
+				f.request(p)
+				f.want("P:p")
+				after(10 * time.Second)
+				f.wantBacklog(0)
+				if len(f.monitor.Errors()) != 1 {
+					f.Errorf("recorded %v", f.monitor.Errors())
+				}
+				p.finish <- nil
+				f.want("-")
+				f.wantFate(m, occamytest.Acked)
+				after(2 * time.Hour)
+				f.want("-")
+				f.stillServes()
+			})
+		})
+	}
+}
+
+func (fx *fixture) requestOptional(id string) *occamytest.Delivery {
+	m := delivery(id)
+	fx.server.HandleControl(m)
+	return m
+}
+
+func TestR11_ReplacedOrCancelledWhileStoppingItIsNotPutBack(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		e := newSlow("e", time.Second/2)
+		f.optional(e)
+		f.slots()
+		p := newTask("p")
+		f.request(p)
+		f.want("E:e~")
+		newer := newTask("e")
+		f.optional(newer)
+		f.wantBacklog(1)
+		after(time.Second / 2)
+		f.want("P:p")
+		f.wantBacklog(1)
+		p.finish <- nil
+		f.want("E:e")
+		if e.runs.Load() != 1 || newer.runs.Load() != 1 {
+			f.Error("the older one runs")
+		}
+
+		newer.lag, newer.finish = 0, nil
+		p = newTask("p")
+		f.command("cancel", "e")
+		f.want("-")
+	}, withoutRefill)
+	inBubble(t, 1, func(f *fixture) {
+		f.optional(newSlow("e", time.Second/2))
+		f.slots()
+		f.request(newTask("p"))
+		f.want("E:e~")
+		f.command("cancel", "e")
+		after(time.Second / 2)
+		f.want("P:p")
+		f.wantBacklog(0)
+	})
+}
+
+func TestR11_ABadOneIsRecordedAndDroppedNeverDeadLettered(t *testing.T) {
+	for name, tt := range map[string]struct {
+		headers occamy.Headers
+		handler func() (occamy.Task, error)
+		want    error
+	}{
+		"unknown kind":       {occamytest.RequestHeaders("other", "e"), nil, occamy.ErrUnknownKind},
+		"no kind":            {occamy.Headers{"Occamy-Request-Id": "e"}, nil, occamy.ErrInvalidHeader},
+		"a bad header":       {occamy.Headers{"Occamy-Kind": kind, "Occamy-Priority": "high"}, nil, occamy.ErrInvalidHeader},
+		"handler fails":      {nil, func() (occamy.Task, error) { return nil, errWork }, errWork},
+		"handler gives nil":  {nil, func() (occamy.Task, error) { return nil, nil }, occamy.ErrNilTask},
+		"handler panics":     {nil, func() (occamy.Task, error) { panic(errWork) }, errWork},
+		"handler wants more": {nil, func() (occamy.Task, error) { return nil, occamy.ErrRequeue }, occamy.ErrRequeue},
+		"handler blocks":     {nil, func() (occamy.Task, error) { after(time.Hour); return newTask("e"), nil }, occamy.ErrHandlerTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 1, func(f *fixture) {
+				f.plan("e", func(context.Context, occamy.Request) (occamy.Task, error) { return tt.handler() })
+				if tt.headers == nil {
+					tt.headers = occamytest.RequestHeaders(kind, "e")
+				}
+				m := occamytest.NewMessage(tt.headers, nil)
+				f.server.HandleControl(m)
+				good := newTask("good")
+				f.optional(good) // waits its turn behind a slow handler
+				after(5 * time.Second)
+				f.want("E:good")
+				f.wantFate(m, occamytest.Acked)
+				f.wantErrors(tt.want, 1)
+				after(2 * time.Hour)
+				f.want("E:good")
+				f.stillServes()
+			})
+		})
+	}
+}
+
+func TestR12_CancelReachesATaskWhereverItIs(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lay     func(f *fixture, r *task) *occamytest.Delivery
+		rest    string
+		ran     int32
+		backlog int
+	}{
+		"running": {func(f *fixture, r *task) *occamytest.Delivery { return f.request(r) }, "-", 1, 0},
+		"stopping": {func(f *fixture, r *task) *occamytest.Delivery {
+			r.lag, r.details.Timeout = time.Second/2, time.Second
+			m := f.request(r)
+			after(time.Second)
+			return m
+		}, "-", 1, 0},
+		"waiting": {func(f *fixture, r *task) *occamytest.Delivery {
+			h := newSlow("h", time.Second/2)
+			h.details.Timeout = time.Second
+			f.optional(h)
+			f.slots()
+			return f.request(r)
+		}, "E:h", 0, 0},
+		"in the backlog": {func(f *fixture, r *task) *occamytest.Delivery {
+			f.request(newTask("p"))
+			f.slots()
+			return f.optional(r)
+		}, "P:p", 0, 0},
+		"external and running": {func(f *fixture, r *task) *occamytest.Delivery { return f.optional(r) }, "-", 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 1, func(f *fixture) {
+				r := newTask("r")
+				m := tt.lay(f, r)
+				f.slots()
+				c := f.command("cancel", "r")
+				f.wantFate(c, occamytest.Acked)
+				after(time.Second / 2)
+				f.want(tt.rest)
+				f.wantFate(m, occamytest.Acked)
+				f.wantBacklog(tt.backlog)
+				if n := r.runs.Load(); n != tt.ran {
+					f.Errorf("it ran %d times, want %d", n, tt.ran)
+				}
+				if c := r.stopCause(); name == "running" && !errors.Is(c, occamy.ErrCancelled) {
+					f.Errorf("cause %v", c)
+				}
+				if len(f.monitor.Errors()) != 0 && name != "stopping" {
+					f.Errorf("recorded %v", f.monitor.Errors())
+				}
+			})
+		})
+	}
+}
+
+func TestR12_ACancelIsRemembered(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		f.command("cancel", "r")
+		after(time.Minute - 1)
+		r := newTask("r")
+		m := f.request(r)
+		f.wantFate(m, occamytest.Acked)
+		f.wantFate(f.optional(r), occamytest.Acked)
+		f.want("-")
+		f.wantBacklog(0)
+		after(1)
+		m = f.request(r)
+		f.want("P:r")
+		r.finish <- nil
+		f.wantFate(m, occamytest.Acked)
+		if r.runs.Load() != 1 {
+			f.Errorf("it ran %d times", r.runs.Load())
+		}
+	})
+	inBubble(t, 1, func(f *fixture) {
+		for i := range 4 {
+			f.command("cancel", fmt.Sprint("r", i))
+			f.slots()
+		}
+		f.request(newTask("r3"))
+		f.want("-")
+		f.request(newTask("r1")) // forgotten: it was the oldest but one
+		f.want("P:r1")
+	}, func(c *occamy.Config) { c.MaxCancelled = 2 })
+}
+
+func TestR12_DrainAndResume(t *testing.T) {
+	inBubble(t, 3, func(f *fixture) {
+		o := newOwner("o", 1)
+		f.request(o)
+		f.want("P:o I:o.1 -")
+		f.command("drain", "another")
+		synctest.Wait()
+		if f.server.Snapshot().Draining {
+			f.Fatal("a drain of another server drained this one")
+		}
+		f.wantFate(f.command("drain", "server"), occamytest.Acked)
+		synctest.Wait()
+		if s := f.server.Snapshot(); !s.Draining || s.Capacity != 0 {
+			f.Errorf("draining %t, capacity %d", s.Draining, s.Capacity)
+		}
+		m := f.request(newTask("r"))
+		f.wantFate(m, occamytest.Requeued)
+		if m.Settlement().Delay <= 0 {
+			f.Error("requeued without a delay")
+		}
+		f.optional(newTask("e"))
+		f.want("P:o I:o.1 -")
+		f.wantBacklog(1)
+		o.helper(1).finish <- nil
+		after(time.Second)
+		f.want("P:o I:o.2 -") // running owners still expand
+		f.command("resume", "server")
+		f.want("P:o I:o.2 E:e")
+		f.stillServes()
+	})
+}
+
+func TestR12_DrainsAndResumesAtTheSameTimeLeaveNoHalf(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		for range 5000 {
+			done := make(chan struct{}, 2)
+			go func() { f.server.Drain(); done <- struct{}{} }()
+			go func() { f.server.Resume(); done <- struct{}{} }()
+			<-done
+			<-done
+			s := f.server.Snapshot()
+			withdrawn := false
+			select {
+			case <-f.server.Withdrawn():
+				withdrawn = true
+			default:
+			}
+			if s.Draining != (s.Capacity == 0) || s.Draining != withdrawn {
+				f.Fatalf("draining %t, capacity %d, withdrawn %t", s.Draining, s.Capacity, withdrawn)
+			}
+		}
+		f.server.Resume()
+		f.stillServes()
+	})
+}
+
+func TestR12_HeaderKeysAreConfigurable(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		r := newListener("r")
+		f.give(r)
+		f.server.HandleRequest(occamytest.NewMessage(occamy.Headers{"k": kind, "i": "r"}, nil))
+		f.want("P:r")
+		f.server.HandleControl(occamytest.NewMessage(occamy.Headers{"t": "r"}, []byte("hello")))
+		r.wantHeard(f, "hello")
+		f.server.HandleControl(occamytest.NewMessage(occamy.Headers{"c": "cancel", "t": "r"}, nil))
+		f.want("-")
+	}, func(c *occamy.Config) {
+		c.Headers = occamy.HeaderKeys{Kind: "k", RequestID: "i", TaskID: "t", Command: "c"}
+	})
+}

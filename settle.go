@@ -1,0 +1,290 @@
+package occamy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/occamy-go/occamy/internal/slots"
+)
+
+// settleOwn is the stage in which a job's message is settled.
+func (j *job) settleOwn() stage {
+	j.settle(j.settleAs.verdict, j.settleAs.why, j.settleAs.at)
+	return nil
+}
+
+// settle settles the job's message, outside its slot, and tries until it is
+// done, the delivery is lost, or SettleTimeout has passed. It is called once
+// for each message. begun is when the table decided it.
+func (j *job) settle(v slots.Verdict, why slots.Why, begun time.Duration) {
+	s := j.server
+	if v == slots.Return {
+		begun = j.waitOut(why, begun)
+	}
+	if v == slots.Forget || j.lost.Load() {
+		j.forgo(begun)
+		return
+	}
+	j.settlement.setDeadline(s.start.Add(begun + s.cfg.SettleTimeout))
+	var err error
+	if id := j.known(); v == slots.Ack && !id.outcome && j.report.Load() == nil {
+		err = j.ack()
+	} else {
+		err = errNotYet
+	}
+	if err != nil {
+		v, err = j.trySettle(v, why)
+	}
+	if j.settled.CompareAndSwap(false, true) {
+		if err != nil {
+			if j.lost.Load() && !errors.Is(err, ErrDeliveryLost) {
+				err = fmt.Errorf("%w: %w", ErrDeliveryLost, err)
+			}
+			s.recordError(j.errorOf(Protected, fmt.Errorf("%w: %w", ErrNotSettled, err)))
+			v = slots.Forget
+		}
+		s.settleDone(j, v, begun)
+	}
+	j.settlement.end(errEnded)
+}
+
+// forgo is the end of a message that somebody else has now.
+func (j *job) forgo(begun time.Duration) {
+	if j.settled.CompareAndSwap(false, true) {
+		j.server.recordError(j.errorOf(Protected, ErrDeliveryLost))
+		j.server.settleDone(j, slots.Forget, begun)
+	}
+}
+
+// settleExpired: a call of the broker hangs, whatever its context says.
+func (s *Server) settleExpired(j *job) {
+	if j.settled.CompareAndSwap(false, true) {
+		s.recordError(j.errorOf(Protected, fmt.Errorf("%w: not within %v", ErrNotSettled, s.cfg.SettleTimeout)))
+		j.settlement.end(context.DeadlineExceeded)
+		s.settleDone(j, slots.Forget, time.Since(s.start)-s.cfg.SettleTimeout)
+	}
+}
+
+func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Duration) {
+	j.endLease()
+	if s.cfg.Monitors.Latency != nil {
+		outcome := [...]string{slots.Ack: "acked", slots.Reject: "rejected", slots.Return: "requeued", slots.Forget: "lost"}[v]
+		s.recordLatency(j, StageSettle, outcome, time.Since(s.start)-begun)
+	}
+	s.mu.Lock()
+	s.settles.remove(j)
+	s.unsettled--
+	if s.closing {
+		s.wakeShutdown()
+	}
+	s.mu.Unlock()
+}
+
+// errNotYet stands for a settlement that has not been tried.
+var errNotYet = errors.New("not tried yet")
+
+// ack is the whole settlement of a request that asked for nothing else.
+func (j *job) ack() error {
+	if !j.ours() {
+		return ErrDeliveryLost
+	}
+	return guard(func() error { return j.message.Ack(&j.settlement) })
+}
+
+// A settlement that failed is tried again after a pause, which grows.
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
+// trySettle is the settlement with all that belongs to it, tried again and
+// again. It returns how the message was settled in the end: a result that the
+// broker refuses for good turns an ack into a rejection.
+func (j *job) trySettle(v slots.Verdict, why slots.Why) (slots.Verdict, error) {
+	t := settling{job: j, ctx: &j.settlement, verdict: v, delay: j.delay(v, why), said: v == slots.Return}
+	t.status, t.reason = j.end(v, why)
+	until, _ := t.ctx.Deadline()
+	pause := firstPause
+	for {
+		err := guard(t.try)
+		left := time.Until(until)
+		if err == nil || errors.Is(err, ErrDeliveryLost) || j.lost.Load() || left < firstPause {
+			return t.verdict, err
+		}
+		select {
+		case <-t.ctx.Done():
+			return t.verdict, err
+		case <-time.After(min(pause, left/2)):
+			pause = min(2*pause, lastPause)
+		}
+	}
+}
+
+// settling is a settlement that is under way.
+type settling struct {
+	job     *job
+	ctx     context.Context
+	verdict slots.Verdict
+	delay   time.Duration
+	status  OutcomeStatus
+	reason  string
+	said    bool // the outcome is published, or there is none
+}
+
+func (t *settling) try() error {
+	j := t.job
+	if err := j.flushProgress(t.ctx); err != nil {
+		return err
+	}
+	if !t.said {
+		err := j.publishOutcome(t.ctx, t.status, t.reason)
+		if errors.Is(err, ErrTooLarge) {
+			j.server.recordError(j.errorOf(Protected, err))
+			if t.verdict == slots.Ack {
+				t.verdict, t.status, t.reason = slots.Reject, Rejected, err.Error()
+				err = j.publishOutcome(t.ctx, t.status, t.reason)
+			} else {
+				err = nil // nothing smaller is left to say
+			}
+		}
+		if err != nil {
+			return err
+		}
+		t.said = true
+	}
+	if !j.ours() {
+		return ErrDeliveryLost
+	}
+	switch t.verdict {
+	case slots.Ack:
+		return j.message.Ack(t.ctx)
+	case slots.Reject:
+		return j.reject(t.ctx, t.reason)
+	}
+	return j.requeue(t.ctx, t.delay)
+}
+
+// end is what the request's sender is told.
+func (j *job) end(v slots.Verdict, why slots.Why) (OutcomeStatus, string) {
+	switch {
+	case v == slots.Ack && why == slots.Completed:
+		return Completed, ""
+	case v == slots.Ack:
+		return Cancelled, ""
+	case v == slots.Return:
+		return "", ""
+	case why == slots.Timeout:
+		return Rejected, ErrTimeout.Error()
+	case why == slots.HandlerTimeout:
+		return Rejected, ErrHandlerTimeout.Error()
+	case j.failure != nil:
+		return Rejected, j.failure.Error()
+	}
+	return Rejected, ErrStuck.Error()
+}
+
+// delay is how long a request that is requeued should stay away.
+func (j *job) delay(v slots.Verdict, why slots.Why) time.Duration {
+	switch {
+	case v != slots.Return:
+		return 0
+	case why == slots.Asked:
+		var r *requeueError
+		errors.As(j.failure, &r)
+		if r == nil {
+			return 0 // another error that wraps ErrRequeue
+		}
+		return r.delay
+	case why == slots.NoSlot || why == slots.Draining:
+		return j.server.refusalDelay()
+	}
+	return 0
+}
+
+// refusalDelay grows while the server refuses one message after the other, so
+// that a broker which pushes on gets no hot loop.
+func (s *Server) refusalDelay() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return min(10*time.Millisecond<<min(max(s.refusals-1, 0), 10), 5*time.Second)
+}
+
+// publishOutcome tells the request's sender how it ended, where the sender
+// asked for it or the task gave a result.
+func (j *job) publishOutcome(ctx context.Context, status OutcomeStatus, reason string) error {
+	id := j.known()
+	var result []byte
+	if r := j.report.Load(); r != nil && status == Completed {
+		result = r.takeResult()
+	}
+	if !id.outcome && result == nil || id.details.ID == "" {
+		return nil
+	}
+	p, ok := j.message.(OutcomePublisher)
+	if !ok {
+		return nil
+	}
+	return p.PublishOutcome(ctx, Outcome{
+		ID: id.details.ID, Kind: id.details.Kind, Status: status, Result: result,
+		Reason: reason, Attempt: id.attempt, Server: j.server.cfg.ID,
+	})
+}
+
+func (j *job) reject(ctx context.Context, reason string) error {
+	if m, ok := j.message.(ReasonedRejecter); ok {
+		return m.RejectFor(ctx, reason)
+	}
+	return j.message.Reject(ctx, false)
+}
+
+func (j *job) requeue(ctx context.Context, delay time.Duration) error {
+	if m, ok := j.message.(DelayedRequeuer); ok && delay > 0 {
+		return m.RequeueAfter(ctx, delay)
+	}
+	return j.message.Reject(ctx, true) // the delay has been waited out
+}
+
+// waitOut waits for the delay of a requeue whose broker has none, and returns
+// when the settling begins. Shutdown ends the wait.
+func (j *job) waitOut(why slots.Why, begun time.Duration) time.Duration {
+	delay := j.delay(slots.Return, why)
+	if _, ok := j.message.(DelayedRequeuer); ok || delay <= 0 {
+		return begun
+	}
+	s := j.server
+	s.mu.Lock()
+	s.settles.remove(j)
+	s.mu.Unlock()
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.closed:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	begun = time.Since(s.start)
+	s.settles.add(j, begun)
+	return begun
+}
+
+// refuse requeues a message that never became a job.
+func (j *job) refuse() stage {
+	if j.stopWhy == slots.NoSlot {
+		j.server.recordError(j.errorOf(Empty, ErrNoSlot))
+	}
+	j.settle(slots.Return, j.stopWhy, j.arrived)
+	return nil
+}
+
+// guard makes a panic in an adapter an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = newPanic("Message", v)
+		}
+	}()
+	return f()
+}
