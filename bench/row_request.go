@@ -89,7 +89,8 @@ type intake interface {
 }
 
 func (p *producer) produce(to intake, n int) error {
-	ctx := context.Background()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	for sent := 0; sent < n; {
 		room, err := to.Acquire(ctx, min(8, n-sent))
 		if err != nil {
