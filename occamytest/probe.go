@@ -54,7 +54,8 @@ func (p *probe) name() string {
 
 // Details asks the task, and compares.
 func (p *probe) Details() occamy.Details {
-	d := p.task.Details()
+	var d occamy.Details
+	p.run.guard(context.Background(), "Details", func(context.Context) { d = p.task.Details() })
 	p.once.Do(func() { p.first = d })
 	if !sameDetails(d, p.first) {
 		p.run.find("details", "%s said %+v first and %+v later; expected the same each time, while it runs and after its end. Make up the details once, when the task is made.", p.name(), p.first, d)
@@ -99,7 +100,7 @@ func (p *probe) Do(ctx context.Context) error {
 		after, _ := cpuTime()
 		r.used = after - before
 	}()
-	labelled(ctx, r.label, func(ctx context.Context) { r.err = p.task.Do(ctx) })
+	r.guard(ctx, "Do", func(ctx context.Context) { r.err = p.task.Do(ctx) })
 	r.returned, r.cut = true, ctx.Err() != nil
 	return r.err
 }
@@ -107,7 +108,7 @@ func (p *probe) Do(ctx context.Context) error {
 func (p *probe) help(ctx context.Context) (err error) {
 	defer p.run.enter("Do of a helper")()
 	defer p.Details()
-	labelled(ctx, p.run.label, func(ctx context.Context) { err = p.task.Do(ctx) })
+	p.run.guard(ctx, "Do", func(ctx context.Context) { err = p.task.Do(ctx) })
 	return err
 }
 
@@ -130,7 +131,7 @@ func (e expandProbe) Expand(ctx context.Context, n int) (helpers []occamy.Task) 
 	defer r.enter("Expand")()
 	begun := time.Now()
 	var tasks []occamy.Task
-	labelled(ctx, r.label, func(ctx context.Context) { tasks = e.expander.Expand(ctx, n) })
+	r.guard(ctx, "Expand", func(ctx context.Context) { tasks = e.expander.Expand(ctx, n) })
 	if took := time.Since(begun); ctx.Err() == nil { // else it may have ended early
 		r.mu.Lock()
 		if r.fastest < 0 || took < r.fastest {
@@ -196,6 +197,6 @@ func (c controlProbe) Control(ctx context.Context, h occamy.Headers, body []byte
 		default:
 		}
 	}()
-	labelled(ctx, r.label, func(ctx context.Context) { err = c.controller.Control(ctx, h, body) })
+	r.guard(ctx, "Control", func(ctx context.Context) { err = c.controller.Control(ctx, h, body) })
 	return err
 }

@@ -2,8 +2,8 @@ package occamytest
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -19,7 +19,6 @@ type run struct {
 	watched  occamy.Task // the probe around it
 	delivery *Delivery
 	server   *occamy.Server
-	monitor  *Monitor
 
 	awaitStop bool          // Do begins when its context has ended
 	expanded  chan struct{} // Do begins when it is closed, after the first Expand; nil: at once
@@ -66,7 +65,7 @@ func firstDelivery() *Delivery {
 
 func (l limits) newRun(task occamy.Task, d *Delivery, slots int) (*run, error) {
 	r := &run{
-		limits: l, task: task, delivery: d, monitor: &Monitor{}, fastest: -1,
+		limits: l, task: task, delivery: d, fastest: -1,
 		began: make(chan struct{}), ended: make(chan struct{}), idle: make(chan struct{}),
 		expanding: make(chan struct{}), controlling: make(chan struct{}),
 		offers: map[any]bool{}, handled: make(chan struct{}, 1),
@@ -78,7 +77,6 @@ func (l limits) newRun(task occamy.Task, d *Delivery, slots int) (*run, error) {
 	r.server, err = occamy.New(occamy.Config{
 		ID: "occamytest", Slots: slots, Kinds: []string{testKind},
 		KillTimeout: l.kill, ExpandTimeout: l.expand, ExpansionPeriod: 50 * time.Millisecond,
-		Monitors: occamy.Monitors{Error: r.monitor},
 		Handler: occamy.HandlerFunc(func(context.Context, occamy.Request) (occamy.Task, error) {
 			return r.watched, nil
 		}),
@@ -94,6 +92,11 @@ func (r *run) start() bool {
 	case <-r.began:
 		return true
 	case <-r.delivery.Settled():
+	}
+	select {
+	case <-r.began: // and it has ended
+		return true
+	default:
 		return false
 	}
 }
@@ -211,15 +214,6 @@ func (r *run) find(kind, format string, args ...any) {
 // close looks at what is left when all calls have returned, and returns all that
 // was found.
 func (r *run) close() []finding {
-	for _, err := range r.monitor.Errors() {
-		var p *occamy.PanicError
-		switch {
-		case errors.As(err, &p):
-			r.find("panic", "%v\nThe server survives it and rejects the request for good; expected an error. A panic in a goroutine that the task starts itself would end the process.", p)
-		case errors.Is(err, occamy.ErrDetails):
-			r.find("details", "%v. Control messages reach a task by its ID: make up the details once, when the task is made.", err)
-		}
-	}
 	if len(r.openCalls()) == 0 {
 		if found := left(r.label, r.ignored); len(found) > 0 {
 			r.find("goroutine", "%s, and %v after its last call had returned %d goroutine(s) that it started still ran; expected none, since they take CPU and memory from the next task in the slot. Wait for them before Do returns.\n%s",
@@ -229,6 +223,24 @@ func (r *run) close() []finding {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.findings)
+}
+
+// guard calls the user's code under the label, notes a panic, and lets it pass.
+func (r *run) guard(ctx context.Context, op string, f func(context.Context)) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		v := recover() // nil when the goroutine ends
+		r.find("panic", "%v\nThe server survives it and rejects the request for good; expected an error. (A panic in a goroutine that the task starts itself would end the process.)",
+			&occamy.PanicError{Op: op, Value: v, Stack: debug.Stack()})
+		if v != nil {
+			panic(v)
+		}
+	}()
+	labelled(ctx, r.label, f)
+	returned = true
 }
 
 // enter notes that a call of the user begins; the function that it returns, that
