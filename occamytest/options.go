@@ -23,6 +23,7 @@ type limits struct {
 	within, endure time.Duration // endure: of a task without an end of its own; zero for others
 	cores          float64
 	complete       func(result []byte) error
+	varying        bool
 	messages       []controlMessage
 	ignored        []string
 }
@@ -72,6 +73,11 @@ func Endless(d time.Duration) Option {
 // returned nil, and returns an error when work is missing. Without this option
 // Task compares as it describes.
 func Complete(f func(result []byte) error) Option { return func(l *limits) { l.complete = f } }
+
+// Varying is for a task whose results differ although all are right, as those
+// of a search by chance do. They are not compared; how long the task ran decides
+// what a nil means, besides Complete, which may judge the result.
+func Varying() Option { return func(l *limits) { l.varying = true } }
 
 // ControlMessage adds a message to those that a task which is an
 // occamy.Controller gets, before the garbage that it gets in any case.
