@@ -14,7 +14,8 @@ type TB interface {
 	Errorf(format string, args ...any)
 }
 
-// Option changes what [Task] expects of a task.
+// Option changes what [Task] expects of a task. A zero time or number stands for
+// the default.
 type Option func(*limits)
 
 // limits are what a task is held to.

@@ -48,6 +48,10 @@ import (
 // Nothing is judged where a run takes less than 50 ms, or on systems without
 // getrusage (all that are not Unix); the log says so.
 //
+// Goroutines are told by their profiler labels (package runtime/pprof), which a
+// goroutine has from the one that started it: one that gives up the labels of
+// its context is not seen.
+//
 // In a bubble of testing/synctest it works for tasks that only wait.
 //
 // Each failure is one call of t.Errorf that says what the task did, what was
