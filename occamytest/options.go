@@ -58,8 +58,8 @@ func ExpandTimeout(d time.Duration) Option { return func(l *limits) { l.expand =
 func Cores(n float64) Option { return func(l *limits) { l.cores = n } }
 
 // Within is how long the task may take when nobody stops it. The default is
-// 30 s; a second or less makes for a quick test, since the task runs about ten
-// times.
+// 30 s; a second or less makes for a quick test, since the task runs 11 to 15
+// times, not all of them to the end.
 func Within(d time.Duration) Option { return func(l *limits) { l.within = d } }
 
 // Endless is for a task that runs until it is stopped, as many helpers do. It is

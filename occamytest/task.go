@@ -30,7 +30,7 @@ import (
 //
 // factory stands for a handler that gets one request again and again: it returns
 // a new task each time. Each runs on a server of its own, where
-// occamy.SetResult, ReportProgress and LastProgress work. There are about ten
+// occamy.SetResult, ReportProgress and LastProgress work. There are 11 to 15
 // runs, so give it a task that takes some tenths of a second ([Within]), or one
 // that has no end ([Endless]).
 //
