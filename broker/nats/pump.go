@@ -70,6 +70,7 @@ type inbox struct {
 	heard    time.Time
 	deadline time.Time // by then all pulls have ended
 	silent   bool      // no heartbeats: only short pulls so far
+	probing  bool      // the last pull comes back at once
 	retired  bool
 	giveBack bool // its promises go back to the intake
 }
@@ -163,6 +164,7 @@ func (p *pump) pull(l *lane, n int, expires time.Duration, noWait bool) {
 	if ib.out == 0 {
 		ib.since, ib.deadline, ib.silent = now, now, true
 	}
+	ib.probing = noWait
 	ib.next++
 	body := make([]byte, 0, 96)
 	body = append(body, `{"batch":`...)
