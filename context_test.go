@@ -258,3 +258,49 @@ func TestContext_DerivedContextsEndWithTheCause(t *testing.T) {
 		f.wantFate(m, occamytest.Acked)
 	})
 }
+
+func TestProgress_ABrokerThatHangsOnItHoldsUpNoSlot(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		r := newTask("r")
+		r.do = func(ctx context.Context) error { return occamy.ReportProgress(ctx, []byte("x")) }
+		f.give(r)
+		m := delivery("r")
+		m.OnProgress = func(context.Context, []byte) error { after(time.Hour); return nil }
+		f.server.HandleRequest(m)
+		f.want("-")
+		f.stillServes()
+		after(31 * time.Second)
+		f.wantTaskError(occamy.ErrNotSettled, occamy.TaskError{ID: "r", Kind: kind, Status: occamy.Protected})
+		after(2 * time.Hour)
+	})
+}
+
+func TestProgress_ThatTheEndOfTheTaskCutShortIsSentAgain(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		r := newTask("r")
+		r.do = func(ctx context.Context) error {
+			_ = occamy.ReportProgress(ctx, []byte("x"))
+			after(time.Second)
+			return occamy.ErrRequeue
+		}
+		f.give(r)
+		m := delivery("r")
+		n := 0
+		m.OnProgress = func(ctx context.Context, _ []byte) error {
+			if n++; n > 1 {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		f.server.HandleRequest(m)
+		<-m.Settled()
+		f.wantFate(m, occamytest.Requeued)
+		if p := m.Progress(); len(p) != 1 || string(p[0]) != "x" {
+			f.Errorf("kept %q", p)
+		}
+		if errs := f.monitor.Errors(); len(errs) != 0 {
+			f.Errorf("recorded %v", errs)
+		}
+	})
+}

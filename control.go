@@ -8,10 +8,10 @@ import (
 	"github.com/occamy-go/occamy/internal/slots"
 )
 
-// HandleControl takes a control message and returns at once. The task ID header
-// is read first: with one the message is for the running tasks that bear the
-// ID, without one it is a command or an optional request. Messages are never
-// dead-lettered: one that is bad is recorded and dropped.
+// HandleControl takes a control message and returns at once. With the command
+// header it is a command; else, with the task ID header, it is for the running
+// tasks that bear the ID; without either it is an optional request. Messages
+// are never dead-lettered: one that is bad is recorded and dropped.
 func (s *Server) HandleControl(m Message) {
 	h, keys := m.Headers(), &s.cfg.Headers
 	r := headerReader{headers: h, left: len(h)}

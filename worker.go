@@ -116,7 +116,6 @@ func (j *job) do() error {
 	return j.task.Do(&j.ctx)
 }
 
-// finish frees the slot.
 // finish is the stage in which the slot becomes free.
 func (j *job) finish() stage {
 	s, err := j.server, j.failure

@@ -14,18 +14,18 @@ import (
 	"github.com/occamy-go/occamy/broker"
 )
 
-// maxReason is how much of a reason a dead letter keeps, in bytes, as far as
-// there is room; minReason fits into what Submit leaves free.
+// maxReason is how much of a reason a dead letter keeps, in bytes as it
+// travels, as far as there is room; minReason fits into what Submit leaves free.
 const (
-	maxReason = 64 << 10
+	maxReason = maxHeaders / 2
 	minReason = headroom / 16
 )
 
 func isTooLarge(err error) bool { return errors.Is(err, occamy.ErrTooLarge) }
 
 // publishDead publishes a message as a dead letter. A message that somebody
-// else published up to the limit of NATS loses its body, which the reason
-// tells.
+// else published up to the limits of NATS loses its headers or its body, which
+// the reason tells.
 func (m *message) publishDead(ctx context.Context, reason string) error {
 	h := userHeaders(m.raw.Header)
 	h[hdrDeliveries] = []string{strconv.Itoa(m.attempt)}
@@ -40,8 +40,17 @@ func (m *message) publishDead(ctx context.Context, reason string) error {
 			return err
 		}
 	}
-	note := fmt.Sprintf("%s (the body of %d bytes did not fit into a dead letter)", cut(reason, minReason), len(m.raw.Data))
-	h[hdrReason] = []string{quoteReason(note, 2*minReason)}
+	short, body := cut(reason, minReason), m.raw.Data
+	if n := headerSize(h); n > maxHeaders-minReason {
+		for key := range userHeaders(h) {
+			delete(h, key)
+		}
+		h[hdrReason] = []string{quoteReason(fmt.Sprintf("its headers of %d bytes did not fit into a dead letter: %s", n, short), 2*minReason)}
+		if err = m.b.publish(ctx, subject, id, h, body, 0); !isTooLarge(err) {
+			return err
+		}
+	}
+	h[hdrReason] = []string{quoteReason(fmt.Sprintf("its body of %d bytes did not fit into a dead letter: %s", len(body), short), 2*minReason)}
 	return m.b.publish(ctx, subject, id, h, nil, 0)
 }
 
@@ -63,7 +72,7 @@ func (b *Broker) DeadLetters(ctx context.Context, limit int) ([]broker.DeadLette
 	}
 	letters := []broker.DeadLetter{}
 	for seq := uint64(1); limit <= 0 || len(letters) < limit; {
-		s, err := b.get(ctx, b.names.dead, map[string]any{"seq": seq, "next_by_subj": b.names.deadLetter("*", "*")})
+		s, err := b.get(ctx, b.names.dead, map[string]any{"seq": seq, "next_by_subj": b.names.allDead()})
 		if errors.Is(err, broker.ErrNotFound) {
 			break
 		}
@@ -93,7 +102,7 @@ func (b *Broker) findDead(ctx context.Context, id string) (stored, error) {
 	if err := b.usable(); err != nil {
 		return stored{}, err
 	}
-	s, err := b.lastBySubject(ctx, b.names.dead, b.names.deadLetter("*", id))
+	s, err := b.lastBySubject(ctx, b.names.dead, b.names.deadOf(id))
 	if !errors.Is(err, broker.ErrNotFound) {
 		return s, err
 	}

@@ -118,9 +118,15 @@ func cut(s string, limit int) string {
 	return strings.ToValidUTF8(s[:limit], "") + " [cut]"
 }
 
-// quoteReason makes one line of printable ASCII of a reason, of at most limit
-// bytes before quoting.
-func quoteReason(reason string, limit int) string { return strconv.QuoteToASCII(cut(reason, limit)) }
+// quoteReason makes one line of printable ASCII of a reason, of about limit
+// bytes at most: quoting may make a few bytes of many kinds many.
+func quoteReason(reason string, limit int) string {
+	for keep := limit; ; keep /= 2 {
+		if q := strconv.QuoteToASCII(cut(reason, keep)); len(q) <= limit+16 || keep == 0 {
+			return q
+		}
+	}
+}
 
 func unquoteReason(s string) string {
 	if r, err := strconv.Unquote(s); err == nil {

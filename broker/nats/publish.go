@@ -16,6 +16,9 @@ import (
 // a dead letter it bears more headers than when it was submitted.
 const headroom = 8192
 
+// maxHeaders is how many bytes of headers JetStream keeps with a message.
+const maxHeaders = 1<<16 - 1
+
 // passing says whether another try may overcome err.
 func passing(err error) bool {
 	if err == nil {
@@ -57,6 +60,9 @@ func (b *Broker) publish(ctx context.Context, subject, id string, h natsgo.Heade
 			if size := int64(len(body) + headerSize(h)); size > most-int64(min(spare, int(most/4))) {
 				return fmt.Errorf("nats: %w: %d bytes with headers; NATS takes %d", occamy.ErrTooLarge, size, most)
 			}
+		}
+		if size := headerSize(h); size > maxHeaders-spare {
+			return fmt.Errorf("nats: %w: headers of %d bytes; NATS takes %d", occamy.ErrTooLarge, size, maxHeaders-spare)
 		}
 		if err := b.ensureStreams(ctx); err != nil {
 			return err

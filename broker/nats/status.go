@@ -58,7 +58,7 @@ func (b *Broker) countQueues(ctx context.Context, queue func(kind string) *broke
 	if err := b.countUnacked(ctx, queue); err != nil {
 		return err
 	}
-	dead, err := b.countSubjects(ctx, n.dead, n.deadLetter("*", "*"))
+	dead, err := b.countSubjects(ctx, n.dead, n.allDead())
 	if err != nil {
 		return err
 	}

@@ -93,18 +93,14 @@ func (n names) control(id string) string    { return n.prefix + ".control." + to
 func (n names) outcome(id string) string    { return n.prefix + ".outcome." + token(id) }
 func (n names) progress(id string) string   { return "$KV." + n.bucket + "." + token(id) }
 
-// deadLetter is the subject of the dead letters of a kind and ID; "*" stands
-// for all of them.
 func (n names) deadLetter(kind, id string) string {
-	return n.prefix + ".dead." + tokenOrStar(kind) + "." + tokenOrStar(id)
+	return n.prefix + ".dead." + token(kind) + "." + token(id)
 }
 
-func tokenOrStar(s string) string {
-	if s == "*" {
-		return s
-	}
-	return token(s)
-}
+// deadOf matches the dead letters of an ID, whatever their kind; allDead
+// matches all. No token is "*".
+func (n names) deadOf(id string) string { return n.prefix + ".dead.*." + token(id) }
+func (n names) allDead() string         { return n.prefix + ".dead.*.*" }
 
 // progressStream is the stream behind the bucket.
 func (n names) progressStream() string { return "KV_" + n.bucket }
