@@ -286,5 +286,5 @@ func guard(f func() error) (err error) {
 			err = newPanic("Message", v)
 		}
 	}()
-	return f()
+	return sound("Message", f())
 }
