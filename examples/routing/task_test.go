@@ -152,7 +152,7 @@ func BenchmarkCancel(b *testing.B) {
 				b.StartTimer()
 				start := time.Now()
 				cancel()
-				<-done
+				_ = <-done
 				took = append(took, time.Since(start))
 			}
 			slices.Sort(took)

@@ -50,7 +50,7 @@ func run(out io.Writer, names []string, limit time.Duration, slots, rounds int) 
 	defer func() {
 		cancel()
 		_ = server.Shutdown(ctx)
-		<-served
+		_ = <-served
 	}()
 
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
