@@ -53,9 +53,7 @@ func (s *Server) carryOut(b *batch) (o own) {
 		case slots.Ask:
 			s.launch(j, (*job).ask)
 		case slots.Release:
-			if j.controller != nil {
-				j.leftover() // of a task that never began
-			}
+			j.leftover() // of a task that never began
 		}
 		*a = act{}
 	}

@@ -179,6 +179,9 @@ func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
 		s.jobs[f.Job.Index()] = nil
 		s.unclaim(j)
 		j.endTimers()
+		if len(j.inbox) == 0 {
+			return nil
+		}
 	}
 	return j
 }
