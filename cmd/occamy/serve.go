@@ -12,6 +12,7 @@ import (
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/client"
 )
 
 // defaultGrace is how long protected tasks may run on after an interrupt.
@@ -109,7 +110,7 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	if err != nil {
 		return err
 	}
-	config.Handler = newMux(b)
+	config.Handler = newMux(client.New(b))
 	server, err := occamy.New(config)
 	if err != nil {
 		return errors.Join(err, b.Close())

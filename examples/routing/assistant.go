@@ -55,8 +55,6 @@ func (a *assistant) Control(_ context.Context, headers occamy.Headers, body []by
 		return err
 	case !ok:
 		return fmt.Errorf("%w: assistants take none from outside", errMessage)
-	case what == sayDone:
-		a.over.Store(true)
 	case what == sayTour:
 		f, err := a.in.decodeTour(body)
 		if err != nil {

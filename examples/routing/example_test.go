@@ -14,7 +14,7 @@ import (
 func ExampleNewHandler() {
 	b := memory.New(memory.Options{})
 	var mux occamy.Mux
-	mux.Add(routing.Kind, routing.NewHandler(b))
+	mux.Add(routing.Kind, routing.NewHandler(client.New(b)))
 	server, err := occamy.New(occamy.Config{Handler: &mux, Slots: 2})
 	if err != nil {
 		fmt.Println(err)

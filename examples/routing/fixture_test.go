@@ -22,6 +22,7 @@ type hub struct {
 	sent     []string         // "ID message" of each control message
 	optional []broker.Request // as they came
 	heard    chan struct{}    // has an element after something was sent
+	cancels  map[string]context.CancelCauseFunc
 }
 
 func newHub() *hub {
@@ -56,6 +57,16 @@ func (h *hub) Optional(_ context.Context, r broker.Request) error {
 	defer h.mu.Unlock()
 	h.optional = append(h.optional, r)
 	wake(h.heard)
+	return nil
+}
+
+func (h *hub) Cancel(_ context.Context, id string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sent = append(h.sent, id+" cancel")
+	if end := h.cancels[id]; end != nil {
+		end(occamy.ErrCancelled)
+	}
 	return nil
 }
 

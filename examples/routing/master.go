@@ -73,12 +73,27 @@ func (m *master) Do(ctx context.Context) error {
 	end()
 	if err != nil {
 		notes.last()
+		if cause := context.Cause(ctx); errors.Is(cause, occamy.ErrCancelled) || errors.Is(cause, occamy.ErrTimeout) {
+			m.dismiss(ctx) // after any other there may be another attempt, which they help
+		}
 		return err
 	}
+	m.dismiss(ctx)
 	return m.finish(ctx)
 }
 
-// finish gives the result and lets the assistants on other servers go.
+// dismiss lets the assistants on all servers go. Those that this does not reach
+// find out themselves, a little later.
+func (m *master) dismiss(ctx context.Context) {
+	if m.sender == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTimeout)
+	defer cancel()
+	_ = m.sender.Cancel(ctx, assistantsID(m.id))
+}
+
+// finish gives the result.
 func (m *master) finish(ctx context.Context) error {
 	best := m.best.Load()
 	result, err := json.Marshal(Result{m.in.Name, best.length, m.in.tour(best.order)})
@@ -87,12 +102,6 @@ func (m *master) finish(ctx context.Context) error {
 	}
 	if err := occamy.SetResult(ctx, result); err != nil && !errors.Is(err, occamy.ErrNoRequest) {
 		return err
-	}
-	if m.sender != nil && m.audience.Load() {
-		// They find out themselves, a little later, should this not reach them.
-		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
-		defer cancel()
-		_ = send(ctx, m.sender, assistantsID(m.id), sayDone, nil)
 	}
 	return nil
 }

@@ -11,19 +11,19 @@ import (
 	"github.com/occamy-go/occamy/broker"
 )
 
-// Sender is how the tasks of a request reach each other; every broker.Broker is
-// one. Its methods are called from several goroutines, may
-// block, and return soon after ctx ends, because the task waits for that
-// before it ends itself.
+// Sender is how the tasks of a request reach each other; a *client.Client is
+// one. Its methods are called from several goroutines, may block, and return
+// soon after ctx ends, because the task waits for that before it ends itself.
 type Sender interface {
 	// Control sends a control message to the running tasks that bear an ID,
 	// and returns an error that wraps broker.ErrNobody when there is none.
 	Control(ctx context.Context, id string, headers occamy.Headers, body []byte) error
 	// Optional sends an optional request to all servers that know its kind.
 	Optional(ctx context.Context, r broker.Request) error
+	// Cancel ends what bears an ID on all servers: running tasks, and optional
+	// requests that are set aside.
+	Cancel(ctx context.Context, id string) error
 }
-
-var _ Sender = broker.Broker(nil)
 
 // Headers of requests and of control messages that a user sends.
 const (
@@ -43,7 +43,6 @@ const (
 	sayHello = "hello" // to the master: I have no tour of yours
 	sayAlive = "alive" // to the master: are you there?
 	sayTour  = "tour"  // either way: a better tour, in the body
-	sayDone  = "done"  // to assistants: there is nothing left to do
 )
 
 // Bounds of what headers may say.
@@ -53,8 +52,12 @@ const (
 	maxID        = 500 // bytes
 )
 
-// sendTimeout is how long one message may take.
-const sendTimeout = 2 * time.Second
+// sendTimeout is how long one message may take; lastTimeout is the same for the
+// last one, which a slot waits for.
+const (
+	sendTimeout = 2 * time.Second
+	lastTimeout = 50 * time.Millisecond
+)
 
 // errMessage is wrapped by errors about control messages.
 var errMessage = errors.New("routing: unusable control message")

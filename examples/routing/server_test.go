@@ -19,7 +19,7 @@ import (
 func serve(t *testing.T, b broker.Broker, id string, slots int) *occamy.Server {
 	t.Helper()
 	var mux occamy.Mux
-	mux.Add(Kind, NewHandler(b))
+	mux.Add(Kind, NewHandler(client.New(b)))
 	monitor := &occamytest.Monitor{}
 	s, err := occamy.New(occamy.Config{
 		ID: id, Slots: slots, Handler: &mux, Monitors: monitor.Monitors(), ExpansionPeriod: 50 * time.Millisecond,

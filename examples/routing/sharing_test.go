@@ -212,14 +212,34 @@ func TestAnEnvoyEndsWhenItsMasterIsDone(t *testing.T) {
 	m := newMaster(h, occamy.Request{Kind: Kind, ID: "trip"}, in, goals{limit: time.Millisecond})
 	h.add("trip", m)
 	h.add("trip/assist", e)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	h.cancels = map[string]context.CancelCauseFunc{"trip/assist": cancel}
 	done := make(chan error, 1)
-	go func() { done <- e.Do(t.Context()) }()
+	go func() { done <- e.Do(ctx) }()
 	h.waitFor(t, "the envoy said hello", m.audience.Load)
 	if err := m.Do(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; err != nil {
+	if err := <-done; !errors.Is(err, occamy.ErrCancelled) {
 		t.Errorf("Do: %v", err)
+	}
+}
+
+// Whoever may go on with the request keeps the assistants.
+func TestAMasterThatIsStoppedLetsItsAssistantsGoOnlyForGood(t *testing.T) {
+	for cause, want := range map[error]int{
+		occamy.ErrCancelled: 1, occamy.ErrTimeout: 1, occamy.ErrShutdown: 0, occamy.ErrDeliveryLost: 0,
+	} {
+		h := newHub()
+		m := newMaster(h, occamy.Request{Kind: Kind, ID: "trip"}, mustParse(t, cloud(100)), goals{limit: time.Hour})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		if err := m.Do(ctx); !errors.Is(err, cause) {
+			t.Errorf("Do: %v, want %v", err, cause)
+		}
+		if n := h.count("trip/assist cancel"); n != want {
+			t.Errorf("%v: assistants were let go %d times, want %d", cause, n, want)
+		}
 	}
 }
 

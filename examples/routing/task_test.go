@@ -118,6 +118,11 @@ func (deafSender) Control(ctx context.Context, _ string, _ occamy.Headers, _ []b
 	return ctx.Err()
 }
 
+func (deafSender) Cancel(ctx context.Context, _ string) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func (deafSender) Optional(ctx context.Context, _ broker.Request) error {
 	<-ctx.Done()
 	return ctx.Err()

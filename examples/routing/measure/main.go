@@ -39,7 +39,7 @@ func run(out io.Writer, names []string, limit time.Duration, slots, rounds int) 
 	occamy.ReserveProcs(slots)
 	b := memory.New(memory.Options{})
 	var mux occamy.Mux
-	mux.Add(routing.Kind, routing.NewHandler(b))
+	mux.Add(routing.Kind, routing.NewHandler(client.New(b)))
 	server, err := occamy.New(occamy.Config{Handler: &mux, Slots: slots})
 	if err != nil {
 		return err
