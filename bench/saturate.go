@@ -100,18 +100,22 @@ func (a *arrivals) sample(name string) sample {
 	return sample{name: median(ms), name + "_p99": percentile(ms, 99)}
 }
 
+// ownerID is the ID that occupy gives to the owner.
+const ownerID = "request-0"
+
 // saturated is a server of two slots that compute: an owner, and its helper
-// wherever no request runs. The ID of a request is its number.
+// wherever no request runs. The ID of a request is its number. There is but one
+// kind, as there is but one queue on the bare side.
 func saturated(a *arrivals) (*server, error) {
 	helper := task(func(ctx context.Context) error { return compute(ctx, 0) })
 	return newServer(occamy.Config{Slots: 2}, map[string]func(occamy.Request) occamy.Task{
-		"owner": func(occamy.Request) occamy.Task {
-			return owner{helper, func() occamy.Task { return helper }}
-		},
-		"first": func(occamy.Request) occamy.Task {
-			return task(func(context.Context) error { close(a.first); return nil })
-		},
 		"request": func(r occamy.Request) occamy.Task {
+			switch r.ID {
+			case ownerID:
+				return owner{helper, func() occamy.Task { return helper }}
+			case "first":
+				return task(func(context.Context) error { close(a.first); return nil })
+			}
 			i, err := strconv.Atoi(r.ID)
 			return task(func(ctx context.Context) error {
 				if err != nil {
@@ -223,7 +227,7 @@ func saturatedSample(p plan) (_ sample, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	if err := s.occupy("owner", 1); err != nil {
+	if err := s.occupy("request", 1); err != nil {
 		return nil, err
 	}
 	if err := s.full(); err != nil {
