@@ -1,7 +1,6 @@
 package occamy
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -33,18 +32,6 @@ func (s *Server) HandleControl(m Message) {
 		s.recordError(&TaskError{ID: id, Status: Empty, Err: err})
 	}
 	s.ackControl(m)
-}
-
-// ackControl acks a control message whatever came of it: a rejection would
-// dead-letter it once for each server.
-func (s *Server) ackControl(m Message) {
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.SettleTimeout)
-		defer cancel()
-		if err := guard(func() error { return m.Ack(ctx) }); err != nil {
-			s.recordError(fmt.Errorf("%w: control message: %w", ErrNotSettled, err))
-		}
-	}()
 }
 
 func (s *Server) command(command, id string, r *headerReader) error {

@@ -133,6 +133,8 @@ func (e *PanicError) Error() string {
 
 // Unwrap returns the value of the panic when it is an error.
 func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
+	if err, ok := e.Value.(error); ok {
+		return &soundError{err, fmt.Sprint(err)}
+	}
+	return nil
 }

@@ -49,6 +49,7 @@ type Server struct {
 	batches      sync.Pool
 
 	optional optionalQueue
+	acks     ackQueue
 	watch    watchList
 	events   monitorQueue
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/occamy-go/occamy/internal/slots"
@@ -153,6 +154,9 @@ func (t *settling) try() error {
 				t.verdict, t.status, t.reason = slots.Reject, Rejected, err.Error()
 				err = j.publishOutcome(t.ctx, t.status, t.reason)
 			} else {
+				err = j.publishOutcome(t.ctx, t.status, beginning(t.reason))
+			}
+			if errors.Is(err, ErrTooLarge) {
 				err = nil // nothing smaller is left to say
 			}
 		}
@@ -239,6 +243,15 @@ func (j *job) publishOutcome(ctx context.Context, status OutcomeStatus, reason s
 	})
 }
 
+// beginning returns so much of a reason as any broker carries.
+func beginning(reason string) string {
+	const most = 1 << 10
+	if len(reason) <= most {
+		return reason
+	}
+	return strings.ToValidUTF8(reason[:most], "") + " [cut]"
+}
+
 func (j *job) reject(ctx context.Context, reason string) error {
 	if m, ok := j.message.(ReasonedRejecter); ok {
 		return m.RejectFor(ctx, reason)
@@ -293,5 +306,5 @@ func guard(f func() error) (err error) {
 			err = newPanic("Message", v)
 		}
 	}()
-	return f()
+	return sound("Message", f())
 }

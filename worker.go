@@ -3,7 +3,6 @@ package occamy
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/occamy-go/occamy/internal/slots"
@@ -193,31 +192,6 @@ func (j *job) endTimers() {
 	if j.limit != nil {
 		j.limit.Stop()
 	}
-}
-
-// sound returns an error that code of the user gave, or, when its own methods
-// panic, as those of a nil pointer in an error do, one that says so.
-func sound(op string, err error) (checked error) {
-	if err == nil {
-		return nil
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			checked = newPanic(op, v)
-		}
-	}()
-	_ = err.Error()
-	_ = errors.Is(err, ErrRequeue)
-	return err
-}
-
-func isPanic(err error) bool {
-	var p *PanicError
-	return errors.As(err, &p)
-}
-
-func newPanic(op string, v any) *PanicError {
-	return &PanicError{Op: op, Value: v, Stack: debug.Stack()}
 }
 
 // age is the time since the job's message came.

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// comparable runs take this long, or their times say nothing.
+	// Runs take this long, or their times, and their CPU times, say nothing.
 	leastTime = time.Millisecond
 	leastLoad = 50 * time.Millisecond
 	// cpuTolerance is what a run may use beyond its slot's share.
@@ -27,33 +27,37 @@ func (c *taskCheck) judgeStopped(r *run) {
 	switch {
 	case c.endure > 0:
 		why = "a task that runs until it is stopped is never complete"
-	case c.complete != nil:
-		if err := c.complete(r.result()); err != nil {
-			why = fmt.Sprintf("its result of %d bytes is not complete: %v", len(r.result()), err)
-		}
+	case c.incomplete(r) != nil:
+		why = fmt.Sprintf("its result %s is not complete: %v", show(r.result()), c.incomplete(r))
+	case c.complete != nil && !c.varying:
 	case c.want != nil:
 		if !bytes.Equal(r.result(), c.want) {
 			why = fmt.Sprintf("its result is %s, and that of the runs that nobody stopped %s", show(r.result()), show(c.want))
 		}
 	case c.shortest >= leastTime && r.took < c.shortest/4:
-		why = fmt.Sprintf("it had run for %v, and when nobody stops it it takes %v. (Where that can be enough, say so with Complete.)", r.took, c.shortest)
+		why = fmt.Sprintf("it had run for %v, and when nobody stops it it takes %v (where that can be enough, say so with Complete)", r.took, c.shortest)
 	}
 	if why != "" {
 		c.find("success", "%s, and Do returned nil, which claims that the work is complete; but %s. %s", r.occasion(), why, todo)
 	}
 }
 
+// incomplete is what Complete says.
+func (c *taskCheck) incomplete(r *run) error {
+	if c.complete == nil {
+		return nil
+	}
+	return c.complete(r.result())
+}
+
 // judgeResult judges the result of a run that completed.
 func (c *taskCheck) judgeResult(r *run, circumstances string) bool {
-	if c.complete != nil {
-		if err := c.complete(r.result()); err != nil {
-			c.find("result", "Do returned nil and the result %s, though %s; but Complete says: %v. One of the two is wrong.", show(r.result()), circumstances, err)
-			return false
-		}
-		return true
+	if err := c.incomplete(r); err != nil {
+		c.find("result", "Do returned nil and the result %s, though %s; but Complete says: %v. One of the two is wrong.", show(r.result()), circumstances, err)
+		return false
 	}
-	if c.want != nil && !bytes.Equal(r.result(), c.want) {
-		c.find("result", "Do returned nil and the result %s, though %s; expected %s, as each run gave that nobody stopped. Where several results are right, tell them from wrong ones with Complete.", show(r.result()), circumstances, show(c.want))
+	if c.complete == nil && c.want != nil && !bytes.Equal(r.result(), c.want) {
+		c.find("result", "Do returned nil and the result %s, though %s; expected %s, as each run gave that nobody stopped. Where several results are right, say so with Varying, or tell them from wrong ones with Complete.", show(r.result()), circumstances, show(c.want))
 		return false
 	}
 	return true

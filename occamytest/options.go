@@ -14,7 +14,8 @@ type TB interface {
 	Errorf(format string, args ...any)
 }
 
-// Option changes what [Task] expects of a task.
+// Option changes what [Task] expects of a task. A zero time or number stands for
+// the default.
 type Option func(*limits)
 
 // limits are what a task is held to.
@@ -23,6 +24,7 @@ type limits struct {
 	within, endure time.Duration // endure: of a task without an end of its own; zero for others
 	cores          float64
 	complete       func(result []byte) error
+	varying        bool
 	messages       []controlMessage
 	ignored        []string
 }
@@ -56,8 +58,8 @@ func ExpandTimeout(d time.Duration) Option { return func(l *limits) { l.expand =
 func Cores(n float64) Option { return func(l *limits) { l.cores = n } }
 
 // Within is how long the task may take when nobody stops it. The default is
-// 30 s; a second or less makes for a quick test, since the task runs about ten
-// times.
+// 30 s; a second or less makes for a quick test, since the task runs 11 to 15
+// times, not all of them to the end.
 func Within(d time.Duration) Option { return func(l *limits) { l.within = d } }
 
 // Endless is for a task that runs until it is stopped, as many helpers do. It is
@@ -72,6 +74,11 @@ func Endless(d time.Duration) Option {
 // returned nil, and returns an error when work is missing. Without this option
 // Task compares as it describes.
 func Complete(f func(result []byte) error) Option { return func(l *limits) { l.complete = f } }
+
+// Varying is for a task whose results differ although all are right, as those
+// of a search by chance do. They are not compared; how long the task ran decides
+// what a nil means, besides Complete, which may judge the result.
+func Varying() Option { return func(l *limits) { l.varying = true } }
 
 // ControlMessage adds a message to those that a task which is an
 // occamy.Controller gets, before the garbage that it gets in any case.

@@ -197,7 +197,16 @@ func TestBadCitizensAreCaught(t *testing.T) {
 				return errBroken
 			}
 			return nil
-		})}, []string{"success|its result of 4 bytes is not complete: broken"}},
+		})}, []string{"success|its result \"half\" is not complete: broken"}},
+		{"searches by chance and returns nil when it was stopped", doing(func(ctx context.Context, _ *citizen) error {
+			_ = pause(ctx, time.Second)
+			return occamy.SetResult(ctx, []byte("some tour"))
+		}), []occamytest.Option{occamytest.Varying(), occamytest.Complete(func(b []byte) error {
+			if string(b) != "some tour" {
+				return errBroken
+			}
+			return nil
+		})}, []string{"success|it had run for 0s"}},
 		{"is endless and returns nil when it was stopped", doing(func(ctx context.Context, _ *citizen) error {
 			<-ctx.Done()
 			return nil

@@ -69,6 +69,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(err.Error(), "occamy "+verbPath(cmd)+"--help")
 	})
+	root.SetHelpCommand(helpVerb())
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON")
 	root.AddCommand(
 		a.demoVerb(), a.serveVerb(),
@@ -96,6 +97,21 @@ func group(cmd *cobra.Command, args []string) error {
 		hint = "did you mean " + strings.Join(like, " or ") + "?"
 	}
 	return usage("unknown verb "+quote(args[0]), hint)
+}
+
+// helpVerb shows what --help does.
+func helpVerb() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [VERB]",
+		Short: "Help about a verb",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, left, err := cmd.Root().Find(args)
+			if err != nil || len(left) > 0 {
+				return group(of, args[len(args)-max(len(left), 1):])
+			}
+			return of.Help()
+		},
+	}
 }
 
 // verbPath is the path of a command below the root with a space after it.

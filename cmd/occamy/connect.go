@@ -97,24 +97,44 @@ func checkAddress(address string) error {
 	if address == "embedded" {
 		return usage("the embedded broker is part of 'occamy serve'; other verbs need its address", hint)
 	}
-	for one := range strings.SplitSeq(address, ",") {
+	shown := redacted(address)
+	for i, one := range strings.Split(address, ",") {
 		u, err := url.Parse(one)
 		if err != nil || u.Hostname() == "" || (u.Scheme != "nats" && u.Scheme != "tls") {
-			return usage("unknown broker address "+quote(redact(one)), hint)
+			return usage("unknown broker address "+quote(shown[i]), hint)
 		}
 	}
 	return nil
 }
 
-// redact hides the passwords of an address, or of several with commas between.
-func redact(address string) string {
+// redact hides what may be secret in an address, or in several with commas
+// between.
+func redact(address string) string { return strings.Join(redacted(address), ",") }
+
+// redacted returns the addresses without all that stands before a host: a token
+// stands where a user would, and a password may have a comma in it.
+func redacted(address string) []string {
 	all := strings.Split(address, ",")
 	for i, one := range all {
-		if u, err := url.Parse(one); err == nil {
-			all[i] = u.Redacted()
-		} else if at := strings.LastIndex(one, "@"); at >= 0 {
-			all[i] = "…" + one[at:]
+		scheme, rest, ok := strings.Cut(one, "://")
+		if ok {
+			scheme += "://"
+		} else {
+			scheme, rest = "", one
+		}
+		if at := strings.LastIndex(rest, "@"); at >= 0 {
+			all[i] = scheme + "…" + rest[at:]
+			continue
+		}
+		next, more := "", all[i+1:]
+		if len(more) > 0 {
+			next = more[0]
+		}
+		u, err := url.Parse(one)
+		whole := err == nil && u.Hostname() != "" && (next == "" || strings.Contains(next, "://"))
+		if !whole && strings.Contains(strings.Join(more, ","), "@") {
+			all[i] = scheme + "…"
 		}
 	}
-	return strings.Join(all, ",")
+	return all
 }

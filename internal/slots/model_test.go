@@ -128,15 +128,17 @@ func (m *model) moves(t *Table, list []walkMove) []walkMove {
 	requests, optionals, borne := 0, 0, false
 	for i := range t.jobs {
 		j := &t.jobs[i]
+		stops := j.phase == Stopping || j.phase == Stuck
 		switch {
 		case j.phase == Gone:
 			continue
 		case j.status == Protected:
 			requests++
-		case j.root && (j.phase != Stopping && j.phase != Stuck || t.returns(j)):
+		case j.root && (!stops || t.returns(j)):
 			optionals++
 		}
-		borne = borne || j.id != ""
+		borne = borne || j.id != "" && (!stops || t.returns(j) ||
+			j.status == Protected && !j.settled && !j.cancelled && !j.lost)
 		m.jobMoves(j, int8(i), add)
 	}
 	plain := func(e EventType) { add(walkMove{event: e, job: -1}) }
@@ -154,7 +156,7 @@ func (m *model) moves(t *Table, list []walkMove) []walkMove {
 	if m.has("now") {
 		plain(ExpandNow)
 	}
-	if t.armed {
+	if t.armed && !t.down {
 		plain(ExpansionDue)
 	}
 	if t.quiet > 0 {
@@ -178,16 +180,16 @@ func (m *model) moves(t *Table, list []walkMove) []walkMove {
 }
 
 func (m *model) flags(t *Table, add func(timeFlag)) {
-	if t.open && t.end > walkTime {
+	if t.open && t.end > walkTime && !t.down {
 		add(periodOver)
 	}
 	if q := t.queues[Running]; q.tail != none && !t.old(q.tail) {
 		add(externalOld)
 	}
-	if t.left && walkTime-t.lastLeft <= t.cfg.RefillDelay {
+	if t.left && !t.near && walkTime-t.lastLeft <= t.cfg.RefillDelay {
 		add(refillOver)
 	}
-	if len(t.cancelled.at) > 0 {
+	if len(t.cancelled.at) > 0 && !t.down {
 		add(memoryOver)
 	}
 }

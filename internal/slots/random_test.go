@@ -183,9 +183,9 @@ func (g *generator) complete(o *op, j *dumbJob) {
 
 // job picks a job that the phases fit, or, now and then, any.
 func (g *generator) job(fits []Phase, asked bool) *dumbJob {
-	any := g.pick(30) == 0
+	whichever := g.pick(30) == 0
 	jobs := g.pair.truth.all(func(j *dumbJob) bool {
-		return any || asked && j.ask != nil || slices.Contains(fits, j.Phase)
+		return whichever || asked && j.ask != nil || slices.Contains(fits, j.Phase)
 	})
 	if len(jobs) == 0 {
 		return nil

@@ -113,7 +113,7 @@ func (t *Table) StepOn(now time.Duration, e *Event, effects []Effect) []Effect {
 	t.apply(e)
 	t.serveRequests()
 	t.servePending()
-	if t.contested() && !t.down && (t.cfg.ExpansionPeriod >= 0 || e.Type == ExpandNow) {
+	if t.contested() && !t.down && (t.cfg.ExpansionPeriod >= 0 || e.calls()) {
 		t.fill()
 		for t.move() {
 			t.servePending()
@@ -124,6 +124,11 @@ func (t *Table) StepOn(now time.Duration, e *Event, effects []Effect) []Effect {
 
 	effects, t.out = t.out, nil
 	return effects
+}
+
+// calls reports whether the event is a call for expansion, or goes on with one.
+func (e *Event) calls() bool {
+	return e.Type == ExpandNow || e.Type == Offered || e.Type == ExpandTimedOut
 }
 
 // emit appends an effect and returns it for what else it says. It is a call of

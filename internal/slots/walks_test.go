@@ -54,6 +54,6 @@ var walks = []model{
 			Slots: 3, Headroom: 1, ExpansionPeriod: time.Second, RebalanceMoves: 1, MaxBacklog: 1,
 			MaxBacklogBytes: 9,
 		},
-		with: "stuck help silent",
+		with: "limits stuck help spread silent",
 	},
 }
