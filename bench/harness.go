@@ -52,7 +52,7 @@ func (p plan) count(n int) int { return max(1, int(float64(n)*p.scale)) }
 
 // duration is how long to do something in a round.
 func (p plan) duration(d time.Duration) time.Duration {
-	return max(50*time.Millisecond, time.Duration(float64(d)*p.scale))
+	return max(300*time.Millisecond, time.Duration(float64(d)*p.scale))
 }
 
 // result is a row as it is printed.

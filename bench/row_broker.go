@@ -72,13 +72,13 @@ func brokerSample(p plan) (sample, error) {
 		defer func() { err = errors.Join(err, s.stop(), <-serving) }()
 
 		// The way from end to end is open before the clock starts.
-		if err := client.Submit(ctx, broker.Request{Kind: "first", ID: "first"}); err != nil {
+		if err := client.Submit(ctx, broker.Request{Kind: "request", ID: "first"}); err != nil {
 			return nil, err
 		}
 		if err := await(a.first, "the first request"); err != nil {
 			return nil, err
 		}
-		if err := s.occupy("owner", 1); err != nil {
+		if err := s.occupy("request", 1); err != nil {
 			return nil, err
 		}
 		if err := s.full(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -100,18 +101,22 @@ func (a *arrivals) sample(name string) sample {
 	return sample{name: median(ms), name + "_p99": percentile(ms, 99)}
 }
 
+// ownerID is the ID that occupy gives to the owner.
+const ownerID = "request-0"
+
 // saturated is a server of two slots that compute: an owner, and its helper
-// wherever no request runs. The ID of a request is its number.
+// wherever no request runs. The ID of a request is its number. There is but one
+// kind, as there is but one queue on the bare side.
 func saturated(a *arrivals) (*server, error) {
 	helper := task(func(ctx context.Context) error { return compute(ctx, 0) })
 	return newServer(occamy.Config{Slots: 2}, map[string]func(occamy.Request) occamy.Task{
-		"owner": func(occamy.Request) occamy.Task {
-			return owner{helper, func() occamy.Task { return helper }}
-		},
-		"first": func(occamy.Request) occamy.Task {
-			return task(func(context.Context) error { close(a.first); return nil })
-		},
 		"request": func(r occamy.Request) occamy.Task {
+			switch r.ID {
+			case ownerID:
+				return owner{helper, func() occamy.Task { return helper }}
+			case "first":
+				return task(func(context.Context) error { close(a.first); return nil })
+			}
 			i, err := strconv.Atoi(r.ID)
 			return task(func(ctx context.Context) error {
 				if err != nil {
@@ -191,11 +196,14 @@ func (h *handover) end() error {
 
 func saturatedFamily() family {
 	const about = "from the planned arrival until Do, on 2 slots that compute and look at their context every 100 µs; reference: bare goroutines, cancelled and handed over"
+	requeues := func(values, _ []sample) string {
+		return fmt.Sprintf("%.4g requeued in the worst round, since they came while two were held", slices.Max(column(values, "requeued")))
+	}
 	return family{
 		procs: 3,
 		rows: []row{
-			{name: "saturated", unit: "ms", goal: "≤ 1.3, and value < 1", about: "p50 " + about},
-			{name: "saturated_p99", unit: "ms", goal: "≤ 1.3, and value < 6", about: "p99 " + about},
+			{name: "saturated", extra: requeues, unit: "ms", goal: "≤ 1.3, and value < 1", about: "p50 " + about},
+			{name: "saturated_p99", extra: requeues, unit: "ms", goal: "≤ 1.3, and value < 6", about: "p99 " + about},
 		},
 		value: saturatedSample, reference: bareSaturated,
 	}
@@ -205,13 +213,15 @@ func saturatedFamily() family {
 // from a broker; its wait goes on meanwhile.
 type returning struct {
 	*message
-	server *server
+	server   *server
+	requeued *atomic.Int64 // counts them
 }
 
 func (m *returning) Reject(ctx context.Context, requeue bool) error {
 	if !requeue {
 		return m.message.Reject(ctx, false)
 	}
+	m.requeued.Add(1)
 	time.AfterFunc(time.Millisecond, func() { m.server.HandleRequest(m) })
 	return nil
 }
@@ -223,16 +233,17 @@ func saturatedSample(p plan) (_ sample, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	if err := s.occupy("owner", 1); err != nil {
+	if err := s.occupy("request", 1); err != nil {
 		return nil, err
 	}
 	if err := s.full(); err != nil {
 		return nil, err
 	}
 	t := newTally(len(a.planned))
+	var requeued atomic.Int64
 	messages := make([]*returning, len(a.planned))
 	for i := range messages {
-		messages[i] = &returning{message: newMessage(t, "request", strconv.Itoa(i)), server: s}
+		messages[i] = &returning{message: newMessage(t, "request", strconv.Itoa(i)), server: s, requeued: &requeued}
 	}
 	if err := a.run(func(i int) { s.HandleRequest(messages[i]) }); err != nil {
 		return nil, fmt.Errorf("%w (%w)", err, t.allAcked())
@@ -240,7 +251,9 @@ func saturatedSample(p plan) (_ sample, err error) {
 	if err := await(t.done, "the last ack"); err != nil {
 		return nil, err
 	}
-	return a.sample("saturated"), t.allAcked()
+	got := a.sample("saturated")
+	got["requeued"] = float64(requeued.Load())
+	return got, t.allAcked()
 }
 
 func bareSaturated(p plan) (sample, error) {

@@ -155,8 +155,9 @@
 //
 // With RefillDelay > 0: an arrival (Arrive, even if it is refused) no later than
 // RefillDelay after a protected job last left its slot is near. When a protected
-// job leaves its slot and an arrival was near since the last time one left:
-// quiet grows by one and the refill timer is armed for now + RefillDelay (anew,
-// if it is armed). A protected job that starts in an empty slot lowers quiet by
+// job leaves its slot and an arrival was near since the last time one left, or
+// quiet is above zero (the request that follows the one that left before is
+// still on its way): quiet grows by one and the refill timer is armed for now +
+// RefillDelay (anew, if it is armed). A protected job that starts in an empty slot lowers quiet by
 // one, if it is above zero. RefillDue sets it to zero.
 package slots

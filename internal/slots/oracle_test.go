@@ -327,7 +327,7 @@ func (d *dumb) leave() {
 	if d.cfg.RefillDelay <= 0 {
 		return
 	}
-	if d.near {
+	if d.near || d.quiet > 0 {
 		d.quiet++
 		d.emit(Effect{Type: ArmRefill, At: d.now + d.cfg.RefillDelay})
 	}

@@ -14,7 +14,7 @@ func (t *Table) noteLeave() {
 	if t.cfg.RefillDelay <= 0 {
 		return
 	}
-	if t.near {
+	if t.near || t.quiet > 0 {
 		t.quiet++
 		t.emit(ArmRefill, 0, None).At = later(t.now, t.cfg.RefillDelay)
 	}
