@@ -2,6 +2,7 @@ package occamy
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/occamy-go/occamy/internal/slots"
 )
@@ -12,63 +13,73 @@ import (
 func (s *Server) carryOut(b *batch) (o own) {
 	o.at = b.now
 	for i := range b.acts {
-		a := &b.acts[i]
-		j := a.job
-		switch a.Type {
+		f, j := b.acts[i].Effect, b.acts[i].job
+		switch f.Type {
 		case slots.Convert:
 			s.launch(j, (*job).convert)
-		case slots.Refuse:
-			s.launch(j, (*job).refuse)
 		case slots.Start:
-			s.placed(j)
+			if j.controller != nil {
+				s.placed(j)
+			}
 			if j == b.self {
 				o.start = true
 			} else {
 				s.launch(j, (*job).run)
 			}
-		case slots.Place:
 		case slots.Stop:
-			j.ctx.end(causeOf(a.Why))
-		case slots.Report:
-			s.recordError(j.errorOf(j.status, ErrStuck))
+			j.ctx.end(causeOf(f.Why))
 		case slots.Settle:
-			s.recordVerdict(j, a.Why)
+			if f.Why == slots.NoSlot || f.Why == slots.Timeout {
+				s.recordVerdict(j, f.Why)
+			}
 			if j == b.self {
-				o.settle, o.verdict, o.why = true, a.Verdict, a.Why
+				o.settle, o.verdict, o.why = true, f.Verdict, f.Why
 			} else {
-				j.ctx.end(causeOf(a.Why)) // its handler may still run
-				go j.settle(a.Verdict, a.Why, b.now)
+				j.settleElsewhere(f, b.now)
 			}
-		case slots.Keep:
-			if !j.details.Deadline.IsZero() {
-				j.watchDeadline()
-			}
-		case slots.Drop:
-			s.dropped(j, a.Why)
-		case slots.Make:
-			if !j.details.Deadline.IsZero() {
-				j.watchDeadline()
-			}
-			s.launch(j, (*job).remake)
 		case slots.Ask:
 			s.launch(j, (*job).ask)
 		case slots.Release:
-			j.leftover() // of a task that never began
+		default:
+			s.carryOutRare(f, j)
 		}
-		*a = act{}
+		b.acts[i] = act{}
 	}
 	b.event, b.self, b.offers, b.acts = slots.Event{}, nil, nil, b.acts[:0]
 	s.batches.Put(b)
 	return o
 }
 
+func (s *Server) carryOutRare(f *slots.Effect, j *job) {
+	switch f.Type {
+	case slots.Refuse:
+		s.launch(j, (*job).refuse)
+	case slots.Report:
+		s.recordError(j.errorOf(j.status, ErrStuck))
+	case slots.Keep:
+		if !j.details.Deadline.IsZero() {
+			j.watchDeadline()
+		}
+	case slots.Drop:
+		s.dropped(j, f.Why)
+	case slots.Make:
+		if !j.details.Deadline.IsZero() {
+			j.watchDeadline()
+		}
+		s.launch(j, (*job).remake)
+	}
+}
+
+// settleElsewhere settles a job in whose goroutine the step is not.
+func (j *job) settleElsewhere(f *slots.Effect, now time.Duration) {
+	j.ctx.end(causeOf(f.Why)) // its handler may still run
+	go j.settle(f.Verdict, f.Why, now)
+}
+
 // recordVerdict records why a request is requeued or rejected, where no error
 // of its task or handler tells.
 func (s *Server) recordVerdict(j *job, why slots.Why) {
-	switch why {
-	case slots.NoSlot, slots.Timeout:
-		s.recordError(j.errorOf(Protected, causeOf(why)))
-	}
+	s.recordError(j.errorOf(Protected, causeOf(why)))
 }
 
 // dropped records what is lost with an offer or an optional request.

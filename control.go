@@ -7,10 +7,10 @@ import (
 	"github.com/occamy-go/occamy/internal/slots"
 )
 
-// HandleControl takes a control message and returns at once. The task ID header
-// is read first: with one the message is for the running tasks that bear the
-// ID, without one it is a command or an optional request. Messages are never
-// dead-lettered: one that is bad is recorded and dropped.
+// HandleControl takes a control message and returns at once. With the command
+// header it is a command; else, with the task ID header, it is for the running
+// tasks that bear the ID; without either it is an optional request. Messages
+// are never dead-lettered: one that is bad is recorded and dropped.
 func (s *Server) HandleControl(m Message) {
 	h, keys := m.Headers(), &s.cfg.Headers
 	r := headerReader{headers: h, left: len(h)}
@@ -120,6 +120,7 @@ func (j *job) pump() stage {
 		s.mu.Lock()
 		if len(j.inbox) == 0 || j.ctx.Err() != nil {
 			j.pumping = false
+			s.unclaim(j)
 			s.mu.Unlock()
 			done = true
 			return nil
@@ -143,15 +144,11 @@ func (j *job) control(m Message) (err error) {
 	return sound("Control", j.controller.Control(&j.ctx, m.Headers(), m.Body()))
 }
 
-// leftover records what the task did not live to see.
+// leftover records what the task did not live to see. The caller holds the lock.
 func (j *job) leftover() {
-	s := j.server
-	s.mu.Lock()
-	n := len(j.inbox)
-	j.inbox = nil
-	s.mu.Unlock()
-	if n > 0 {
-		s.recordError(j.errorOf(j.status, fmt.Errorf("%w: %d were left when the task ended", ErrControlDropped, n)))
+	if n := len(j.inbox); n > 0 {
+		j.inbox = nil
+		j.server.recordError(j.errorOf(j.status, fmt.Errorf("%w: %d were left when the task ended", ErrControlDropped, n)))
 	}
 }
 

@@ -142,7 +142,7 @@ func TestR09_WhatIsLeftWhenTheTaskEndsIsRecorded(t *testing.T) {
 		"it ends":                        {func(_ *fixture, l *listener) { l.finish <- nil }, false},
 		"it is cancelled":                {func(f *fixture, _ *listener) { f.command("cancel", "l") }, false},
 		"it never began":                 {func(f *fixture, _ *listener) { f.command("cancel", "l") }, true},
-		"its request is handed over":     {func(f *fixture, _ *listener) { go f.server.Shutdown(f.Context()) }, true},
+		"its request is handed over":     {func(f *fixture, _ *listener) { f.goShutdown(time.Minute) }, true},
 		"it never began: its time is up": {func(*fixture, *listener) { after(time.Second / 2) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {

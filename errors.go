@@ -116,9 +116,10 @@ func (e *TaskError) Error() string {
 // Unwrap returns Err.
 func (e *TaskError) Unwrap() error { return e.Err }
 
-// PanicError is a panic, or a call of runtime.Goexit, in code of the user.
+// PanicError is a panic, or a call of runtime.Goexit, in code of the user: of a
+// handler, a task, an error that one of them returned, or a message.
 type PanicError struct {
-	Op    string // "Handle", "Details", "Do", "Expand", "Control"
+	Op    string // "Handle", "Details", "Do", "Expand", "Control", "Message"
 	Value any    // nil for runtime.Goexit
 	Stack []byte // as runtime/debug.Stack gives it
 }

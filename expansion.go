@@ -121,8 +121,10 @@ func (s *Server) claim(h, asked *job) bool {
 	return true
 }
 
+// unclaim lets a task be offered again once it is gone and no call of its
+// methods is under way. The caller holds the lock.
 func (s *Server) unclaim(h *job) {
-	if h.message == nil && isPointer(h.task) {
+	if h.message == nil && h.asked == 0 && !h.pumping && s.jobAt(h.ref) != h && isPointer(h.task) {
 		delete(s.offered, h.task)
 	}
 }

@@ -387,31 +387,3 @@ func TestR16_WhenAnOwnerEndsItsExpansionsAreStopped(t *testing.T) {
 		})
 	}
 }
-
-func TestR16_AHelperHasItsOwnLimits(t *testing.T) {
-	for name, limit := range map[string]func(*occamy.Details){
-		"timeout":  func(d *occamy.Details) { d.Timeout = time.Second / 2 },
-		"deadline": func(d *occamy.Details) { d.Deadline = time.Now().Add(time.Second / 2) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, 2, func(f *fixture) {
-				h := newTask("h")
-				limit(&h.details)
-				o := &expander{task: newTask("o")}
-				o.expand = func(context.Context, int) []occamy.Task {
-					if o.asks.Load() > 1 {
-						return nil
-					}
-					return []occamy.Task{h}
-				}
-				f.request(o)
-				f.want("P:o I:h")
-				after(time.Second / 2)
-				f.want("P:o -")
-				if c := h.stopCause(); !errors.Is(c, occamy.ErrTimeout) {
-					f.Errorf("cause %v", c)
-				}
-			})
-		})
-	}
-}

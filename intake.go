@@ -2,13 +2,14 @@ package occamy
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
-// waiter is a caller of Acquire who waits.
+// waiter is a caller of Acquire who waits. Waiters are reused.
 type waiter struct {
 	most  int
-	given chan int
+	given chan int // gets what was promised, or none when the server closes
 }
 
 // Acquire implements Intake.
@@ -25,34 +26,29 @@ func (s *Server) Acquire(ctx context.Context, most int) (int, error) {
 			return n, nil
 		}
 	}
-	w := &waiter{most: most, given: make(chan int, 1)}
+	w := s.spareWaiters.Get().(*waiter)
+	defer s.spareWaiters.Put(w)
+	w.most = most
 	s.waiters = append(s.waiters, w)
 	s.mu.Unlock()
 
-	var err error
 	select {
 	case n := <-w.given:
+		if n == 0 {
+			return 0, ErrServerClosed
+		}
 		return n, nil
 	case <-ctx.Done():
-		err = context.Cause(ctx)
-	case <-s.closed:
-		err = ErrServerClosed
 	}
 	s.mu.Lock()
-	for i, other := range s.waiters {
-		if other == w {
-			s.waiters = append(s.waiters[:i], s.waiters[i+1:]...)
-			break
-		}
-	}
-	select {
-	case n := <-w.given:
+	defer s.mu.Unlock()
+	if i := slices.Index(s.waiters, w); i >= 0 {
+		s.waiters = slices.Delete(s.waiters, i, i+1)
+	} else if n := <-w.given; n > 0 { // it came at the same moment
 		s.table.Unpromise(n)
 		s.promise()
-	default:
 	}
-	s.mu.Unlock()
-	return 0, err
+	return 0, context.Cause(ctx)
 }
 
 // Release implements Intake.
@@ -72,9 +68,17 @@ func (s *Server) promise() {
 			return
 		}
 		s.waiters[0].given <- n
-		s.waiters[0] = nil
-		s.waiters = s.waiters[1:]
+		s.waiters = slices.Delete(s.waiters, 0, 1) // keeps the room for the next
 	}
+}
+
+// sendWaitersAway tells those who wait for capacity that there will be none.
+// The caller holds the lock.
+func (s *Server) sendWaitersAway() {
+	for _, w := range s.waiters {
+		w.given <- 0
+	}
+	s.waiters = nil
 }
 
 // Withdrawn implements Intake.

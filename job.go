@@ -42,7 +42,7 @@ type job struct {
 	settled    atomic.Bool // the outcome of the settling is known
 	settleAs   own         // how, for settleOwn
 	settlement lazyContext // of the calls that settle the message
-	failure    error       // why it is to be rejected; set before the table hears of it
+	failure    error       // of the handler, then of Do; written by the job's goroutine alone, before the table hears of it
 
 	controller Controller // nil when the task is none
 	expander   Expander   // nil when the task is none

@@ -53,8 +53,8 @@ func (c *lazyContext) Err() error {
 
 func (c *lazyContext) Value(key any) any {
 	if _, ok := key.(taskKey); ok {
-		if c.job == nil {
-			return nil
+		if c.job == nil || c.job.message != nil && !c.job.made.Load() {
+			return nil // of no job, or of a handler
 		}
 		return taskContext(c.job)
 	}

@@ -119,7 +119,9 @@ func TestR08_TheBrokerSaysThatTheDeliveryIsLost(t *testing.T) {
 	inBubble(t, 1, func(f *fixture) {
 		r := newTask("r")
 		m := f.leased(r, func(context.Context, int) error { return occamy.ErrDeliveryLost })
-		f.monitor.WaitError(f.Context(), occamy.ErrDeliveryLost)
+		if err := f.monitor.WaitError(f.Context(), occamy.ErrDeliveryLost); err == nil {
+			f.Error("no loss was recorded")
+		}
 		f.want("-")
 		f.wantFate(m, occamytest.Unsettled)
 	})

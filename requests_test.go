@@ -109,7 +109,7 @@ func TestR02_RequestsThatArriveTogetherPreemptSideBySide(t *testing.T) {
 				f.Errorf("%s began after %v", r.details.ID, wait)
 			}
 		}
-		if c := o.helper(1).stopCause(); c != occamy.ErrPreempted {
+		if c := o.helper(1).stopCause(); !errors.Is(c, occamy.ErrPreempted) {
 			f.Errorf("cause of a helper is %v", c)
 		}
 	})

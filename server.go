@@ -40,12 +40,13 @@ type Server struct {
 	quiet       chan struct{} // closed and made anew when something ends while closing
 	unsettled   int           // request messages taken and neither settled nor given up
 
-	handlers expiry // handlers that run; guarded by mu, as the next three
-	kills    expiry // tasks that were stopped
-	asks     expiry // calls of Expand
-	settles  expiry // messages that are being settled
-	workers  workers
-	batches  sync.Pool
+	handlers     expiry // handlers that run; guarded by mu, as the next three
+	kills        expiry // tasks that were stopped
+	asks         expiry // calls of Expand
+	settles      expiry // messages that are being settled
+	workers      workers
+	spareWaiters sync.Pool
+	batches      sync.Pool
 
 	optional optionalQueue
 	acks     ackQueue
@@ -95,6 +96,7 @@ func New(cfg Config) (*Server, error) {
 	s.settles = expiry{server: s, which: inSettle, wait: cfg.SettleTimeout, expired: s.settleExpired}
 	s.expansion.ring = s.alarmed(&s.expansion, func() { s.tell(slots.ExpansionDue) })
 	s.refill.ring = s.alarmed(&s.refill, func() { s.tell(slots.RefillDue) })
+	s.spareWaiters.New = func() any { return &waiter{given: make(chan int, 1)} }
 	s.batches.New = func() any { return new(batch) }
 	s.optional.server = s
 	return s, nil

@@ -26,6 +26,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.closing = true
 	if first {
 		close(s.closed)
+		s.sendWaitersAway()
 		if !s.draining {
 			close(s.withdrawn)
 		}

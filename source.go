@@ -26,8 +26,8 @@ type Intake interface {
 	HandleRequest(m Message)
 
 	// HandleControl takes a control message: one for tasks, a command, or an
-	// optional request. It does not block. The server acks it, or rejects it
-	// without requeue when it is dropped.
+	// optional request. It does not block. The server acks it whatever
+	// comes of it: a rejection would dead-letter it once for each server.
 	HandleControl(m Message)
 
 	// Acquire waits until the server has room for a request message that

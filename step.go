@@ -72,6 +72,8 @@ func (s *Server) decide(b *batch) {
 		s.handlers.remove(b.self)
 	case slots.Offered:
 		s.asks.remove(b.self)
+		b.self.asked = 0
+		s.unclaim(b.self)
 	case slots.Finish:
 		s.kills.remove(b.self)
 		s.left(b.self, b.now)
@@ -172,6 +174,7 @@ func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
 		again.arrived = j.arrived
 		again.ref, again.identity, again.status, again.optional = j.ref, j.identity, j.status, true
 		j.endTimers()
+		j.leftover()
 		s.jobs[j.ref.Index()] = again
 		j.ref = 0
 		return again
@@ -179,9 +182,7 @@ func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
 		s.jobs[f.Job.Index()] = nil
 		s.unclaim(j)
 		j.endTimers()
-		if len(j.inbox) == 0 {
-			return nil
-		}
+		j.leftover()
 	}
 	return j
 }

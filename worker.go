@@ -13,23 +13,25 @@ func (j *job) convert() stage {
 	returned := false
 	defer func() {
 		if !returned { // the handler called runtime.Goexit
-			j.perform(j.converted(newPanic("Handle", nil)))
+			j.failure = newPanic("Handle", nil)
+			j.perform((*job).converted)
 		}
 	}()
-	err := j.make()
+	j.failure = j.make()
 	returned = true
-	return j.converted(err)
+	return (*job).converted
 }
 
-func (j *job) converted(err error) stage {
+// converted is the stage in which the table learns what the handler gave.
+func (j *job) converted() stage {
 	s := j.server
 	if s.cfg.Monitors.Latency != nil {
 		s.recordLatency(j, StageHandle, "", j.age())
 	}
 	b := s.batch(slots.Converted, j)
 	b.event.Task = j.forTable()
-	if err != nil {
-		b.event.Result = j.refused(err)
+	if j.failure != nil {
+		b.event.Result = j.refused(j.failure)
 	}
 	next := j.next(s.step(b))
 	if !j.details.Deadline.IsZero() {
@@ -40,7 +42,6 @@ func (j *job) converted(err error) stage {
 
 // refused notes why a message gave no task.
 func (j *job) refused(err error) slots.Result {
-	j.failure = err
 	if !isPanic(err) && errors.Is(err, ErrRequeue) {
 		return slots.Requeue
 	}
@@ -79,18 +80,19 @@ func (s *Server) handlerExpired(j *job) {
 	}
 }
 
-// run is the stage in which Do runs and then the slot becomes free.
+// run is the stage in which Do runs.
 func (j *job) run() stage {
 	returned := false
 	defer func() {
 		if !returned {
 			// A panic, or runtime.Goexit, which recover does not see.
-			j.perform(j.finish(newPanic("Do", recover())))
+			j.failure = newPanic("Do", recover())
+			j.perform((*job).finish)
 		}
 	}()
-	err := sound("Do", j.do())
+	j.failure = sound("Do", j.do())
 	returned = true
-	return j.finish(err)
+	return (*job).finish
 }
 
 func (j *job) do() error {
@@ -113,9 +115,9 @@ func (j *job) do() error {
 	return j.task.Do(&j.ctx)
 }
 
-// finish frees the slot.
-func (j *job) finish(err error) stage {
-	s := j.server
+// finish is the stage in which the slot becomes free.
+func (j *job) finish() stage {
+	s, err := j.server, j.failure
 	b := s.batch(slots.Finish, j)
 	if err != nil {
 		b.event.Result = slots.Failed
@@ -123,12 +125,10 @@ func (j *job) finish(err error) stage {
 			b.event.Result = slots.Requeue
 		}
 	}
-	j.failure = err
 	next := j.next(s.step(b))
 	j.ctx.end(errEnded)
 	if j.controller != nil {
 		s.gone(j)
-		j.leftover()
 	}
 	if err != nil || s.cfg.Monitors.Latency != nil {
 		j.recordEnd(err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/occamy-go/occamy"
@@ -53,14 +52,6 @@ func idle(p plan) (sample, error) {
 		return nil, err
 	}
 	return sample{"idle_cpu": 100 * float64(after-before) / float64(time.Since(begin))}, nil
-}
-
-func cpuTime() (time.Duration, error) {
-	var use syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
-		return 0, fmt.Errorf("getrusage: %w", err)
-	}
-	return time.Duration(use.Utime.Nano() + use.Stime.Nano()), nil
 }
 
 // slotMemoryFamily: what a busy slot takes beyond its task.

@@ -31,6 +31,7 @@ func burstFamily() family {
 		rows: []row{{
 			name: "preempt_burst", unit: "ms", goal: "≤ 3.0",
 			about: "1,024 requests at once on 1,024 slots of helpers that sleep (and one of their owner), until all run, median of the bursts of a round; reference: 1,024 bare cancels and hand-overs",
+			extra: cpuNote("preempt_burst"),
 		}},
 		value: func(p plan) (sample, error) {
 			return bursts(p, "preempt_burst", helpers, untilStopped)
@@ -197,24 +198,32 @@ func (c *crowd) join() {
 
 // bursts is how long n requests that come at once wait until the last one runs.
 func bursts(p plan, name string, n int, helper task) (sample, error) {
-	times := make([]float64, p.count(10))
-	for i := range times {
-		took, err := burst(n, helper)
-		if err != nil {
-			return nil, err
-		}
-		times[i] = float64(took.Nanoseconds()) / 1e6
-	}
-	return sample{name: median(times)}, nil
+	return medians(p.count(10), func() (sample, error) { return burst(name, n, helper) })
 }
 
-func burst(n int, helper task) (_ time.Duration, err error) {
+// medians repeats a measurement.
+func medians(n int, measure func() (sample, error)) (sample, error) {
+	all := make([]sample, n)
+	for i := range all {
+		var err error
+		if all[i], err = measure(); err != nil {
+			return nil, err
+		}
+	}
+	of := make(sample)
+	for name := range all[0] {
+		of[name] = median(column(all, name))
+	}
+	return of, nil
+}
+
+func burst(name string, n int, helper task) (_ sample, err error) {
 	c := newCrowd(n)
 	s, err := crowded(occamy.Config{}, n, helper, func() {}, func(occamy.Request) occamy.Task {
 		return task(func(context.Context) error { c.join(); return nil })
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	t := newTally(n)
@@ -222,41 +231,54 @@ func burst(n int, helper task) (_ time.Duration, err error) {
 	for i := range messages {
 		messages[i] = newMessage(t, "request", fmt.Sprintf("request-%d", i))
 	}
-	begin := time.Now()
+	clock, err := startClock()
+	if err != nil {
+		return nil, err
+	}
 	for _, m := range messages {
 		s.HandleRequest(m)
 	}
 	if err := await(c.all, "the last of the burst"); err != nil {
-		return 0, err
+		return nil, err
+	}
+	took, err := clock.sample(name, time.Millisecond, 1)
+	if err != nil {
+		return nil, err
 	}
 	close(c.letGo)
 	if err := await(t.done, "the last ack"); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return c.lastAt.Sub(begin), t.allAcked()
+	took[name] = float64(c.lastAt.Sub(clock.begin)) / 1e6
+	return took, t.allAcked()
 }
 
 func bareBursts(p plan) (sample, error) {
-	times := make([]float64, p.count(10))
-	for i := range times {
-		var ended sync.WaitGroup
-		c := newCrowd(helpers)
-		sleepers := make([]*sleeper, helpers)
-		for k := range sleepers {
-			sleepers[k] = newSleeper(&ended)
-			sleepers[k].next = c.join
-		}
-		time.Sleep(10 * time.Millisecond) // until all sleep
-		begin := time.Now()
-		for _, s := range sleepers {
-			s.cancel()
-		}
-		if err := await(c.all, "the last of the bare burst"); err != nil {
-			return nil, err
-		}
-		close(c.letGo)
-		ended.Wait()
-		times[i] = float64(c.lastAt.Sub(begin).Nanoseconds()) / 1e6
+	return medians(p.count(10), bareBurst)
+}
+
+func bareBurst() (sample, error) {
+	var ended sync.WaitGroup
+	c := newCrowd(helpers)
+	sleepers := make([]*sleeper, helpers)
+	for k := range sleepers {
+		sleepers[k] = newSleeper(&ended)
+		sleepers[k].next = c.join
 	}
-	return sample{"preempt_burst": median(times)}, nil
+	time.Sleep(10 * time.Millisecond) // until all sleep
+	clock, err := startClock()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sleepers {
+		s.cancel()
+	}
+	if err := await(c.all, "the last of the bare burst"); err != nil {
+		return nil, err
+	}
+	took, err := clock.sample("preempt_burst", time.Millisecond, 1)
+	close(c.letGo)
+	ended.Wait()
+	took["preempt_burst"] = float64(c.lastAt.Sub(clock.begin)) / 1e6
+	return took, err
 }

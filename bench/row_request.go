@@ -19,6 +19,7 @@ func requestFamily() family {
 		rows: []row{{
 			name: "request", unit: "ns", goal: "≤ 2.0",
 			about: "a no-op request through 8 slots, from one producer that acquires its capacity, until its ack; reference: a goroutine behind a channel semaphore",
+			extra: cpuNote("request"),
 		}},
 		value:     func(p plan) (sample, error) { return requestSample(p, "request", 8, 0) },
 		reference: bareRequests("request"),
@@ -27,7 +28,7 @@ func requestFamily() family {
 
 func poolFamily(name, about string, value side) family {
 	return family{
-		rows:  []row{{name: name, unit: "ns", about: about + ", 8 workers; reference: a goroutine behind a channel semaphore"}},
+		rows:  []row{{name: name, unit: "ns", about: about + ", 8 workers; reference: a goroutine behind a channel semaphore", extra: cpuNote(name)}},
 		value: value, reference: bareRequests(name),
 	}
 }
@@ -89,7 +90,8 @@ type intake interface {
 }
 
 func (p *producer) produce(to intake, n int) error {
-	ctx := context.Background()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	for sent := 0; sent < n; {
 		room, err := to.Acquire(ctx, min(8, n-sent))
 		if err != nil {
@@ -124,11 +126,14 @@ func requestSample(p plan, name string, slots, busy int) (_ sample, err error) {
 	n := p.count(200_000)
 	made := newProducer(n)
 	runtime.GC()
-	begin := time.Now()
+	clock, err := startClock()
+	if err != nil {
+		return nil, err
+	}
 	if err := made.produce(s, n); err != nil {
 		return nil, err
 	}
-	return sample{name: float64(time.Since(begin).Nanoseconds()) / float64(n)}, nil
+	return clock.sample(name, time.Nanosecond, n)
 }
 
 // alone is an intake without a server: all that is not the server's.
@@ -191,7 +196,10 @@ func bareRequests(name string) side {
 		n := p.count(200_000)
 		slots := make(chan struct{}, 8)
 		t := newTally(n)
-		begin := time.Now()
+		clock, err := startClock()
+		if err != nil {
+			return nil, err
+		}
 		for range n {
 			slots <- struct{}{}
 			go func() {
@@ -200,7 +208,7 @@ func bareRequests(name string) side {
 			}()
 		}
 		<-t.done
-		return sample{name: float64(time.Since(begin).Nanoseconds()) / float64(n)}, nil
+		return clock.sample(name, time.Nanosecond, n)
 	}
 }
 
@@ -209,14 +217,17 @@ func pondRequests(p plan) (sample, error) {
 	pool := pond.NewPool(8, pond.WithQueueSize(8))
 	defer pool.StopAndWait()
 	t := newTally(n)
-	begin := time.Now()
+	clock, err := startClock()
+	if err != nil {
+		return nil, err
+	}
 	for range n {
 		if err := pool.Go(t.step); err != nil {
 			return nil, fmt.Errorf("pond: %w", err)
 		}
 	}
 	<-t.done
-	return sample{"pond": float64(time.Since(begin).Nanoseconds()) / float64(n)}, nil
+	return clock.sample("pond", time.Nanosecond, n)
 }
 
 func antsRequests(p plan) (sample, error) {
@@ -227,12 +238,15 @@ func antsRequests(p plan) (sample, error) {
 	}
 	defer pool.Release()
 	t := newTally(n)
-	begin := time.Now()
+	clock, err := startClock()
+	if err != nil {
+		return nil, err
+	}
 	for range n {
 		if err := pool.Submit(t.step); err != nil {
 			return nil, fmt.Errorf("ants: %w", err)
 		}
 	}
 	<-t.done
-	return sample{"ants": float64(time.Since(begin).Nanoseconds()) / float64(n)}, nil
+	return clock.sample("ants", time.Nanosecond, n)
 }

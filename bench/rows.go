@@ -10,6 +10,7 @@ func families() []family {
 		burstFamily(),
 		parallelFamily(),
 		saturatedFamily(),
+		brokerFamily(),
 		refillFamily(),
 		backlogFamily(),
 		controlScaleFamily(),

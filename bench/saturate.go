@@ -57,12 +57,13 @@ type arrivals struct {
 	waits   []atomic.Int64
 	left    atomic.Int64
 	done    chan struct{}
+	first   chan struct{} // closed by a request before all that are planned
 }
 
 // planArrivals fills a time with arrivals, the same ones for both sides.
 func planArrivals(p plan, total time.Duration) *arrivals {
 	random := rand.New(rand.NewPCG(1, uint64(p.round)))
-	a := &arrivals{done: make(chan struct{})}
+	a := &arrivals{done: make(chan struct{}), first: make(chan struct{})}
 	for at := minGap; at < total; at += minGap + time.Duration(random.Int64N(int64(maxGap-minGap))) {
 		a.planned = append(a.planned, at)
 	}
@@ -106,6 +107,9 @@ func saturated(a *arrivals) (*server, error) {
 	return newServer(occamy.Config{Slots: 2}, map[string]func(occamy.Request) occamy.Task{
 		"owner": func(occamy.Request) occamy.Task {
 			return owner{helper, func() occamy.Task { return helper }}
+		},
+		"first": func(occamy.Request) occamy.Task {
+			return task(func(context.Context) error { close(a.first); return nil })
 		},
 		"request": func(r occamy.Request) occamy.Task {
 			i, err := strconv.Atoi(r.ID)
@@ -197,6 +201,21 @@ func saturatedFamily() family {
 	}
 }
 
+// returning is a message that comes again when it is requeued, as it would
+// from a broker; its wait goes on meanwhile.
+type returning struct {
+	*message
+	server *server
+}
+
+func (m *returning) Reject(ctx context.Context, requeue bool) error {
+	if !requeue {
+		return m.message.Reject(ctx, false)
+	}
+	time.AfterFunc(time.Millisecond, func() { m.server.HandleRequest(m) })
+	return nil
+}
+
 func saturatedSample(p plan) (_ sample, err error) {
 	a := planArrivals(p, p.duration(15*time.Second))
 	s, err := saturated(a)
@@ -211,9 +230,9 @@ func saturatedSample(p plan) (_ sample, err error) {
 		return nil, err
 	}
 	t := newTally(len(a.planned))
-	messages := make([]*message, len(a.planned))
+	messages := make([]*returning, len(a.planned))
 	for i := range messages {
-		messages[i] = newMessage(t, "request", strconv.Itoa(i))
+		messages[i] = &returning{message: newMessage(t, "request", strconv.Itoa(i)), server: s}
 	}
 	if err := a.run(func(i int) { s.HandleRequest(messages[i]) }); err != nil {
 		return nil, fmt.Errorf("%w (%w)", err, t.allAcked())

@@ -177,7 +177,7 @@ func (p *pump) reclaim(ready []*lane) {
 		return
 	}
 	for _, l := range ready {
-		if l.hungry() || l.out() == 0 {
+		if l.hungry() || l.out() == 0 || l.inbox.probing {
 			continue
 		}
 		if backlog || l.out() > 1 || !l.inbox.silent {

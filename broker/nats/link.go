@@ -120,7 +120,7 @@ func (l *link) unwatch(w *linkWatcher) {
 // wait returns nil once there is a connection.
 func (l *link) wait(ctx context.Context) error {
 	l.mu.Lock()
-	up, last := l.up, l.last
+	up := l.up
 	l.mu.Unlock()
 	select {
 	case <-l.over:
@@ -133,7 +133,9 @@ func (l *link) wait(ctx context.Context) error {
 	case <-l.over:
 		return l.closed()
 	case <-ctx.Done():
-		return inVain(ctx, last)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return inVain(ctx, l.last)
 	}
 }
 

@@ -143,7 +143,7 @@ func takes(names ...string) cobra.PositionalArgs {
 }
 
 // untilInterrupt returns a context that ends with errInterrupted when an
-// interrupt comes, until stop is called.
+// interrupt comes, until stop is called, which may be called again.
 func (a *app) untilInterrupt(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	done := make(chan struct{})

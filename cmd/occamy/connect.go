@@ -81,6 +81,9 @@ func (a *app) dial(ctx context.Context, address string) (broker.Broker, error) {
 	if errors.Is(context.Cause(ctx), errInterrupted) {
 		return nil, errInterrupted
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %v", connectTimeout)
+	}
 	if err != nil {
 		return nil, hinted(fmt.Errorf("cannot reach the broker at %s: %w", redact(address), err),
 			"is 'occamy serve' running? --broker or OCCAMY_BROKER names another address")

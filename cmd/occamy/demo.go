@@ -154,5 +154,7 @@ func (d *demo) stop(ctx context.Context, s *demoServer) {
 	if err := s.Shutdown(ctx); err != nil {
 		d.screen.say("server %s: %v", s.name, err)
 	}
-	<-s.served
+	if err := <-s.served; err != nil {
+		d.screen.say("server %s: %v", s.name, err)
+	}
 }

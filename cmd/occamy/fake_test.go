@@ -19,7 +19,8 @@ type fakeBroker struct {
 	letters   []broker.DeadLetter
 	events    []broker.Event // of every Watch
 	outcomes  map[string]occamy.Outcome
-	control   error // what Control returns
+	control   error  // what Control returns
+	onSubmit  func() // is called by Submit
 	submitted []broker.Request
 	optional  []broker.Request
 	commands  []occamy.Headers
@@ -37,6 +38,9 @@ func (f *fakeBroker) Name() string { return "fake" }
 
 func (f *fakeBroker) Submit(_ context.Context, r broker.Request) error {
 	f.submitted = append(f.submitted, r)
+	if f.onSubmit != nil {
+		f.onSubmit()
+	}
 	return nil
 }
 

@@ -17,6 +17,9 @@ import (
 // defaultGrace is how long protected tasks may run on after an interrupt.
 const defaultGrace = 30 * time.Second
 
+// intakeTimeout bounds how long serve waits until it can be reached.
+const intakeTimeout = 10 * time.Second
+
 func (a *app) serveVerb() *cobra.Command {
 	var flags serveConfig
 	var file string
@@ -101,13 +104,10 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 		return err
 	}
 	starting, started := a.untilInterrupt(ctx)
+	defer started()
 	b, err := a.openForServe(starting, c)
-	started()
 	if err != nil {
 		return err
-	}
-	if errors.Is(context.Cause(starting), errInterrupted) {
-		return errors.Join(errInterrupted, b.Close())
 	}
 	config.Handler = newMux(b)
 	server, err := occamy.New(config)
@@ -117,10 +117,14 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	occamy.ReserveProcs(c.Slots)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(context.WithoutCancel(ctx), b) }()
+	awaitIntake(starting, b, server.Info().ID, served)
+	started()
 
 	s := server.Snapshot()
-	err = a.report(ready{"serving", s.Server, b.Name(), s.Kinds, len(s.Slots)},
-		"serving %s on %d slots as %s, broker %s", strings.Join(s.Kinds, ", "), len(s.Slots), s.Server, b.Name())
+	if err = context.Cause(starting); !errors.Is(err, errInterrupted) {
+		err = a.report(ready{"serving", s.Server, b.Name(), s.Kinds, len(s.Slots)},
+			"serving %s on %d slots as %s, broker %s", strings.Join(s.Kinds, ", "), len(s.Slots), s.Server, b.Name())
+	}
 	if err == nil {
 		select {
 		case err := <-served:
@@ -131,6 +135,27 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	}
 	a.note(fmt.Sprintf("stopping: tasks have %v to finish", time.Duration(c.Grace)), "interrupt again to end at once")
 	return errors.Join(err, a.stop(ctx, server, served, b, time.Duration(c.Grace)))
+}
+
+// awaitIntake waits until the server answers through its broker, so that what
+// is submitted to it from then on finds it. It gives up when ctx or the server
+// ends, and after intakeTimeout: a broker may be too busy to tell.
+func awaitIntake(ctx context.Context, b broker.Broker, id string, served chan error) {
+	ctx, cancel := context.WithTimeout(ctx, intakeTimeout)
+	defer cancel()
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		servers, err := b.Servers(ctx, wait)
+		there := slices.ContainsFunc(servers, func(s occamy.Snapshot) bool { return s.Server == id })
+		if there || err != nil || ctx.Err() != nil {
+			return
+		}
+		select {
+		case err := <-served:
+			served <- err
+			return
+		default:
+		}
+	}
 }
 
 // checkServer finds what is wrong with a config before a broker is started.

@@ -43,7 +43,7 @@ as a string; what is not UTF-8 is in "result_base64".`,
   occamy submit route --file - --deadline 10m < berlin52.tsp`,
 		Args: takes("KIND"),
 	}
-	o.payload.flags(cmd.Flags())
+	o.flags(cmd.Flags())
 	cmd.Flags().StringVar(&o.id, "id", "", "the request's `ID`; one is made without it")
 	cmd.Flags().BoolVarP(&o.wait, "wait", "w", false, "wait for the outcome")
 	cmd.Flags().BoolVar(&o.optional, "optional", false, "send an optional request: help that is welcome where there is room")

@@ -101,13 +101,17 @@ func (a *app) report(v any, format string, args ...any) error {
 	return a.say(format, args...)
 }
 
-// printBytes prints what a task or a caller made. A file or a pipe gets it as
-// it is; a terminal gets it escaped, and with a line end.
+// printBytes prints what a task or a caller made.
 func (a *app) printBytes(b []byte) error {
-	if !isTerminal(a.stdout) {
-		_, err := a.stdout.Write(b)
-		return err
-	}
-	_, err := fmt.Fprintln(a.stdout, escapeLines(strings.TrimSuffix(string(b), "\n")))
+	_, err := a.stdout.Write(shown(b, isTerminal(a.stdout)))
 	return err
+}
+
+// shown is what is printed of b: a file or a pipe gets it as it is, a terminal
+// gets it escaped and with a line end.
+func shown(b []byte, terminal bool) []byte {
+	if !terminal {
+		return b
+	}
+	return []byte(escapeLines(strings.TrimSuffix(string(b), "\n")) + "\n")
 }

@@ -145,8 +145,7 @@ func TestSubmitAndWaitRefusesAnIDThatHasEnded(t *testing.T) {
 
 func TestAnInterruptEndsTheWaitAndNotTheRequest(t *testing.T) {
 	signals := make(chan os.Signal, 1)
-	signals <- os.Interrupt
-	b := &fakeBroker{servers: []occamy.Snapshot{routeServer}}
+	b := &fakeBroker{servers: []occamy.Snapshot{routeServer}, onSubmit: func() { signals <- os.Interrupt }}
 	code, stdout, stderr := run{broker: b, signals: signals}.do(t, "submit", "route", "--id", "r", "--wait", "--json")
 	if code != exitFailed || stdout != "" || len(b.commands) != 0 || !strings.Contains(stderr, `the request "r" goes on`) {
 		t.Errorf("exit status %d, commands %v", code, b.commands)

@@ -65,7 +65,7 @@ func (w *worker) run(ctx context.Context, enough func(time.Duration, int) bool) 
 		return context.Cause(ctx)
 	}
 	w.adopt(s, w.best.Load()) // of an earlier call, where there was one
-	shown, shownAt := 0, time.Duration(-showEvery)
+	shown, shownAt := 0, -showEvery
 	for {
 		if stopped() {
 			w.show(s)

@@ -53,7 +53,7 @@ func (t *Table) optional(e *Event) {
 		j.root, j.size = true, size
 		j.priority, j.expandable = e.Task.Priority, e.Task.Expandable
 		t.setPhase(i, Backlog)
-		t.emit(Effect{Type: Keep, Job: j.ref, Offer: -1})
+		t.emit(Keep, j.ref, None)
 		t.replace(e.Task.ID)
 		t.index(i, e.Task.ID)
 		t.boundBacklog()

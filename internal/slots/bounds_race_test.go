@@ -3,5 +3,8 @@
 package slots
 
 const (
-	randomScripts = 400
+	randomScripts  = 400
+	canonOptionals = 0
+	fewMistakes    = true
+	smallWalk      = true
 )

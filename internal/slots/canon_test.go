@@ -115,7 +115,7 @@ func (t *Table) afterStop(j *job) int {
 		if j.id != "" && !j.cancelled && !j.lost {
 			n |= 1 << 40
 		}
-	case j.root && j.status == External && j.why == Preempted && !j.cancelled && !j.unwanted && !t.down:
+	case t.returns(j):
 		n |= 1<<4 | (j.priority&7)<<5
 		if j.id != "" {
 			n |= 1 << 8
@@ -123,6 +123,12 @@ func (t *Table) afterStop(j *job) int {
 		n |= t.rankOf(j) << 9
 	}
 	return n
+}
+
+// returns reports whether a job that stops goes back to the backlog, unless it
+// is done or something else happens to it.
+func (t *Table) returns(j *job) bool {
+	return j.root && j.status == External && j.why == Preempted && !j.cancelled && !j.unwanted && !t.down
 }
 
 // rankOf is the job's place, by seq, among those of its status that will or may
@@ -134,9 +140,7 @@ func (t *Table) rankOf(j *job) int {
 		if o.phase == Gone || !o.root || o.status != j.status || o.seq >= j.seq {
 			continue
 		}
-		stops := o.phase == Stopping || o.phase == Stuck
-		again := o.status == External && o.why == Preempted && !o.cancelled && !o.unwanted
-		if !stops || again && !t.down {
+		if o.phase != Stopping && o.phase != Stuck || t.returns(o) {
 			n++
 		}
 	}
@@ -150,7 +154,7 @@ func (t *Table) canonJob(b []byte, i int32, jobs []int32, open bool) []byte {
 	}
 	bits := byte(j.status)
 	for k, is := range []bool{
-		j.id != "", j.expandable && !t.down, j.declined && open, j.root,
+		j.id != "", j.expandable && j.phase != Making && !t.down, j.declined && open, j.root,
 		j.phase == Running && j.status == External && t.old(i),
 	} {
 		if is {

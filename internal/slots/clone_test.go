@@ -34,7 +34,7 @@ func (t *Table) copyInto(to *Table) {
 		h.items = append(old[i].items[:0], from[i].items...)
 		h.place = append(old[i].place[:0], from[i].place...)
 	}
-	to.byID = copyMap(was.byID, t.byID)
+	to.ids.buckets = append(was.ids.buckets[:0], t.ids.buckets...)
 	to.cancelled.at = copyMap(was.cancelled.at, t.cancelled.at)
 	to.cancelled.entries = append(was.cancelled.entries[:0], t.cancelled.entries...)
 }

@@ -68,8 +68,9 @@
 //     while Pending jobs outnumber Stopping slots − waiting requests: the
 //     newest goes: back to the backlog if it came from there (with no effect
 //     but what the backlog's bounds ask for), else it is dropped (NoRoom).
-//  5. Expansion, unless ExpansionPeriod is negative and the event is not
-//     ExpandNow, and not after Shutdown; see below.
+//  5. Expansion, but not after Shutdown; see below. When ExpansionPeriod is
+//     negative, only if the event is ExpandNow, or Offered or ExpandTimedOut,
+//     with which the expansion that was called for goes on.
 //  6. The expansion timer, see below.
 //
 // quiet (see Refill) is never more than the number of empty slots: it is cut

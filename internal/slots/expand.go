@@ -83,7 +83,7 @@ func (t *Table) ask(o int32, s askState, n int) {
 	}
 	t.sortAskable(i)
 	t.sortOwner(o)
-	t.emit(Effect{Type: Ask, Job: j.ref, Offer: -1, N: n})
+	t.emit(Ask, j.ref, None).N = n
 }
 
 // unhold frees what the ask of job i holds back, or the place of a move's ask.
@@ -120,7 +120,7 @@ func (t *Table) expandTimedOut(i int32) {
 // dropOffer drops an offer that never was a job, or, for -1, the optional
 // request that came.
 func (t *Table) dropOffer(offer int, why Why) {
-	t.emit(Effect{Type: Drop, Offer: offer, Why: why})
+	t.emit(Drop, 0, why).Offer = offer
 }
 
 func (t *Table) offered(i int32, offers []Task) {
@@ -148,7 +148,7 @@ func (t *Table) offered(i int32, offers []Task) {
 		case t.makeRoom(o, asked):
 			h := t.newHelper(o, &offers[k])
 			t.setPhase(h, Pending)
-			t.emit(Effect{Type: Place, Job: t.jobs[h].ref, Offer: k})
+			t.emit(Place, t.jobs[h].ref, None).Offer = k
 		default:
 			t.dropOffer(k, NoRoom)
 		}

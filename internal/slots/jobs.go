@@ -82,7 +82,7 @@ func (t *Table) release(i int32) {
 	j := &t.jobs[i]
 	t.setPhase(i, Gone)
 	t.unindex(i)
-	t.emit(Effect{Type: Release, Job: j.ref, Offer: -1})
+	t.emit(Release, j.ref, None)
 	j.id = ""
 	t.freed = append(t.freed, i)
 }

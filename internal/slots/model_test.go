@@ -20,7 +20,7 @@ type model struct {
 	name       string
 	cfg        Config
 	requests   int // live at a time
-	optionals  int // likewise
+	optionals  int // likewise, but for those that stop and will not be back
 	priorities int
 	with       string
 	words      map[string]bool
@@ -125,17 +125,20 @@ func (s *walkState) do(v walkMove) error {
 // moves appends all that the model has for a state.
 func (m *model) moves(t *Table, list []walkMove) []walkMove {
 	add := func(v walkMove) { list = append(list, v) }
-	requests, optionals := 0, 0
+	requests, optionals, borne := 0, 0, false
 	for i := range t.jobs {
 		j := &t.jobs[i]
+		stops := j.phase == Stopping || j.phase == Stuck
 		switch {
 		case j.phase == Gone:
 			continue
 		case j.status == Protected:
 			requests++
-		case j.root:
+		case j.root && (!stops || t.returns(j)):
 			optionals++
 		}
+		borne = borne || j.id != "" && (!stops || t.returns(j) ||
+			j.status == Protected && !j.settled && !j.cancelled && !j.lost)
 		m.jobMoves(j, int8(i), add)
 	}
 	plain := func(e EventType) { add(walkMove{event: e, job: -1}) }
@@ -147,13 +150,13 @@ func (m *model) moves(t *Table, list []walkMove) []walkMove {
 			add(walkMove{event: Optional, job: -1, task: n})
 		}
 	}
-	if _, borne := t.byID["x"]; m.has("cancel") && (borne || m.cfg.CancelMemory > 0) {
+	if m.has("cancel") && (borne || m.cfg.CancelMemory > 0) {
 		plain(Cancel)
 	}
 	if m.has("now") {
 		plain(ExpandNow)
 	}
-	if t.armed {
+	if t.armed && !t.down {
 		plain(ExpansionDue)
 	}
 	if t.quiet > 0 {
@@ -177,16 +180,16 @@ func (m *model) moves(t *Table, list []walkMove) []walkMove {
 }
 
 func (m *model) flags(t *Table, add func(timeFlag)) {
-	if t.open && t.end > walkTime {
+	if t.open && t.end > walkTime && !t.down {
 		add(periodOver)
 	}
 	if q := t.queues[Running]; q.tail != none && !t.old(q.tail) {
 		add(externalOld)
 	}
-	if t.left && walkTime-t.lastLeft <= t.cfg.RefillDelay {
+	if t.left && !t.near && walkTime-t.lastLeft <= t.cfg.RefillDelay {
 		add(refillOver)
 	}
-	if len(t.cancelled.at) > 0 {
+	if len(t.cancelled.at) > 0 && !t.down {
 		add(memoryOver)
 	}
 }

@@ -69,7 +69,8 @@ func (d *dumb) Step(now time.Duration, e Event, effects []Effect) []Effect {
 	}
 	d.event(e, d.find(e.Job))
 	d.order()
-	if !d.closed && (d.cfg.ExpansionPeriod > 0 || e.Type == ExpandNow) {
+	called := e.Type == ExpandNow || e.Type == Offered || e.Type == ExpandTimedOut
+	if !d.closed && (d.cfg.ExpansionPeriod > 0 || called) {
 		d.expand()
 	}
 	d.armTimer()

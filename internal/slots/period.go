@@ -67,7 +67,7 @@ func (t *Table) armExpansion() {
 	}
 	t.openPeriod()
 	t.armed = true
-	t.emit(Effect{Type: ArmExpansion, Offer: -1, At: t.end})
+	t.emit(ArmExpansion, 0, None).At = t.end
 }
 
 func (t *Table) wantsTimer() bool {

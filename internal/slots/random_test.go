@@ -14,10 +14,14 @@ import (
 // TestOracle plays random scripts to the table and to the dumb table.
 func TestOracle(t *testing.T) {
 	const length = 150
+	scripts := randomScripts
+	if testing.Short() {
+		scripts = 200
+	}
 	for part := range 2 {
 		t.Run(fmt.Sprint("part", part), func(t *testing.T) {
 			t.Parallel()
-			for seed := range randomScripts / 2 {
+			for seed := range scripts / 2 {
 				g := newGenerator(rand.New(rand.NewPCG(uint64(part), uint64(seed))).IntN)
 				for range length {
 					if err := g.play(); err != nil {
@@ -179,9 +183,9 @@ func (g *generator) complete(o *op, j *dumbJob) {
 
 // job picks a job that the phases fit, or, now and then, any.
 func (g *generator) job(fits []Phase, asked bool) *dumbJob {
-	any := g.pick(30) == 0
+	whichever := g.pick(30) == 0
 	jobs := g.pair.truth.all(func(j *dumbJob) bool {
-		return any || asked && j.ask != nil || slices.Contains(fits, j.Phase)
+		return whichever || asked && j.ask != nil || slices.Contains(fits, j.Phase)
 	})
 	if len(jobs) == 0 {
 		return nil

@@ -16,7 +16,7 @@ func (t *Table) noteLeave() {
 	}
 	if t.near {
 		t.quiet++
-		t.emit(Effect{Type: ArmRefill, Offer: -1, At: later(t.now, t.cfg.RefillDelay)})
+		t.emit(ArmRefill, 0, None).At = later(t.now, t.cfg.RefillDelay)
 	}
 	t.near, t.left, t.lastLeft = false, true, t.now
 }

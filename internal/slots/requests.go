@@ -13,17 +13,17 @@ func (t *Table) arrive() {
 	held := t.inPhase(Held)
 	switch {
 	case t.down:
-		t.emit(Effect{Type: Refuse, Offer: -1, Why: ShutDown})
+		t.emit(Refuse, 0, ShutDown)
 	case t.draining:
-		t.emit(Effect{Type: Refuse, Offer: -1, Why: Draining})
+		t.emit(Refuse, 0, Draining)
 	case held >= len(t.slots):
-		t.emit(Effect{Type: Refuse, Offer: -1, Why: NoSlot})
+		t.emit(Refuse, 0, NoSlot)
 	default:
 		i := t.newJob(Protected)
 		t.jobs[i].root = true
 		if t.room()-held <= 0 {
 			t.setPhase(i, Held)
-			t.emit(Effect{Type: Hold, Job: t.jobs[i].ref, Offer: -1})
+			t.emit(Hold, t.jobs[i].ref, None)
 			return
 		}
 		t.convert(i)
@@ -32,7 +32,7 @@ func (t *Table) arrive() {
 
 func (t *Table) convert(i int32) {
 	t.setPhase(i, Converting)
-	t.emit(Effect{Type: Convert, Job: t.jobs[i].ref, Offer: -1})
+	t.emit(Convert, t.jobs[i].ref, None)
 }
 
 func (t *Table) converted(i int32, e *Event) {
@@ -72,7 +72,7 @@ func (t *Table) turnAway(i int32, v Verdict, why Why) {
 
 func (t *Table) settle(i int32, v Verdict, why Why) {
 	t.jobs[i].settled = true
-	t.emit(Effect{Type: Settle, Job: t.jobs[i].ref, Offer: -1, Verdict: v, Why: why})
+	t.emit(Settle, t.jobs[i].ref, why).Verdict = v
 }
 
 // verdict says how the message of protected job i is settled when its Do has

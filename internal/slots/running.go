@@ -14,7 +14,8 @@ func (t *Table) start(i int32, offer int) {
 		t.quiet--
 	}
 	t.quiet = min(t.quiet, t.empty.n)
-	t.emit(Effect{Type: Start, Job: j.ref, Slot: slot, Offer: offer})
+	e := t.emit(Start, j.ref, None)
+	e.Slot, e.Offer = slot, offer
 }
 
 // vacate empties the slot of job i.
@@ -49,7 +50,7 @@ func (t *Table) finish(i int32, r Result) {
 		!j.cancelled && !j.unwanted && !t.down {
 		j.why = None
 		t.setPhase(i, Making)
-		t.emit(Effect{Type: Make, Job: j.ref, Offer: -1})
+		t.emit(Make, j.ref, None)
 		t.boundBacklog()
 		return
 	}
@@ -63,7 +64,7 @@ func (t *Table) stuck(i int32) {
 		return
 	}
 	t.setPhase(i, Stuck)
-	t.emit(Effect{Type: Report, Job: j.ref, Offer: -1})
+	t.emit(Report, j.ref, None)
 	if j.status == Protected && !j.settled {
 		v, why := t.verdict(i, Failed)
 		t.settle(i, v, why)

@@ -113,7 +113,7 @@ func (t *Table) StepOn(now time.Duration, e *Event, effects []Effect) []Effect {
 	t.apply(e)
 	t.serveRequests()
 	t.servePending()
-	if t.contested() && !t.down && (t.cfg.ExpansionPeriod >= 0 || e.Type == ExpandNow) {
+	if t.contested() && !t.down && (t.cfg.ExpansionPeriod >= 0 || e.calls()) {
 		t.fill()
 		for t.move() {
 			t.servePending()
@@ -126,7 +126,19 @@ func (t *Table) StepOn(now time.Duration, e *Event, effects []Effect) []Effect {
 	return effects
 }
 
-func (t *Table) emit(e Effect) { t.out = append(t.out, e) }
+// calls reports whether the event is a call for expansion, or goes on with one.
+func (e *Event) calls() bool {
+	return e.Type == ExpandNow || e.Type == Offered || e.Type == ExpandTimedOut
+}
+
+// emit appends an effect and returns it for what else it says. It is a call of
+// its own so that effects take no room on the stacks of its callers.
+//
+//go:noinline
+func (t *Table) emit(typ EffectType, job Ref, why Why) *Effect {
+	t.out = append(t.out, Effect{Type: typ, Job: job, Offer: -1, Why: why})
+	return &t.out[len(t.out)-1]
+}
 
 // apply does what the event says.
 func (t *Table) apply(e *Event) {

@@ -62,7 +62,7 @@ func (t *Table) lessValuable(a, b int32) bool {
 // stop tells job i, which is Running, to stop, and nobody else.
 func (t *Table) stop(i int32, why Why) {
 	t.jobs[i].why = why
-	t.emit(Effect{Type: Stop, Job: t.jobs[i].ref, Offer: -1, Why: why})
+	t.emit(Stop, t.jobs[i].ref, why)
 	t.setPhase(i, Stopping)
 }
 
@@ -105,6 +105,6 @@ func (t *Table) endOwner(o int32) {
 
 // drop ends job i, which is in no slot.
 func (t *Table) drop(i int32, why Why) {
-	t.emit(Effect{Type: Drop, Job: t.jobs[i].ref, Offer: -1, Why: why})
+	t.emit(Drop, t.jobs[i].ref, why)
 	t.release(i)
 }

@@ -3,6 +3,7 @@ package slots
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +19,11 @@ import (
 // rest.
 
 func TestWalk(t *testing.T) {
-	for _, m := range walks {
+	all := walks
+	if smallWalk || testing.Short() {
+		all = walks[:1]
+	}
+	for _, m := range all {
 		t.Run(m.name, func(t *testing.T) {
 			w := newWalk(m)
 			began := time.Now()
@@ -31,6 +36,74 @@ func TestWalk(t *testing.T) {
 				len(w.nodes), w.transitions, w.depth, time.Since(began).Seconds())
 		})
 	}
+}
+
+// TestCanon holds that two tables of one canonical form go on alike: what may
+// come next of them has the same forms, too.
+func TestCanon(t *testing.T) {
+	cfg := Config{
+		Slots: 2, ExpansionPeriod: time.Second, RebalanceMoves: 1, MaxBacklog: 1, MaxBacklogBytes: 9,
+	}
+	memory, refill := cfg, cfg
+	memory.CancelMemory, memory.MaxCancelled = time.Minute, 1
+	refill.RefillDelay = time.Millisecond
+	for _, m := range []model{
+		{requests: 2, priorities: 1, with: "late lost limits stuck help drain shutdown", cfg: refill},
+		{requests: 2, optionals: 1, priorities: 1, with: "cancel stuck help spread", cfg: memory},
+		{requests: 1, optionals: 2, priorities: 2, with: "stuck help spread", cfg: cfg},
+	} {
+		sameForms(t, m)
+		if canonOptionals == 0 {
+			break
+		}
+	}
+}
+
+// sameForms walks a model, and looks at what may come next of each state
+// whenever it comes to it.
+func sameForms(t *testing.T, m model) {
+	w := newWalk(m)
+	o := w.newWalker()
+	after := map[uint64]uint64{}
+	state := &walkState{}
+	for n := 0; n < len(w.nodes); n++ {
+		parent := o.goTo(int32(n))
+		for _, v := range w.model.moves(&parent.table, nil) {
+			parent.copyInto(state)
+			if err := state.do(v); err != nil {
+				t.Fatal(err)
+			}
+			form := state.table.canon(nil)
+			h, next := maphash.Bytes(w.seed, form), o.successors(state, form)
+			switch known, ok := after[h]; {
+			case !ok:
+				after[h] = next
+				w.nodes = append(w.nodes, walkNode{int32(n), v})
+			case known != next:
+				t.Fatalf("tables of one form go on in two ways\n%s\nthen %s\n%+v", o.story(), parent.describe(v), state.table.jobs)
+			}
+		}
+	}
+	t.Logf("%d states", len(after))
+}
+
+// successors is a hash of the set of forms that may come next of a state, but
+// for its own.
+func (o *walker) successors(s *walkState, form []byte) uint64 {
+	all := uint64(0)
+	seen := []uint64{maphash.Bytes(o.walk.seed, form)}
+	for _, v := range o.walk.model.moves(&s.table, nil) {
+		s.copyInto(&o.next)
+		if err := o.next.do(v); err != nil {
+			panic(err)
+		}
+		o.form = o.next.table.canon(o.form[:0])
+		if h := maphash.Bytes(o.walk.seed, o.form); !slices.Contains(seen, h) {
+			seen = append(seen, h)
+			all += h
+		}
+	}
+	return all
 }
 
 // walkNode is a state by how it was first come to.

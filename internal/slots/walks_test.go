@@ -7,6 +7,13 @@ import "time"
 // one each for what takes most room.
 var walks = []model{
 	{
+		name: "small", requests: 2, optionals: 1, priorities: 1,
+		cfg: Config{
+			Slots: 2, ExpansionPeriod: time.Second, RebalanceMoves: 1, MaxBacklog: 1, MaxBacklogBytes: 9,
+		},
+		with: "lost cancel limits stuck help silent shutdown",
+	},
+	{
 		name: "everything", requests: 3, optionals: 1, priorities: 2,
 		cfg: Config{
 			Slots: 2, ExpansionPeriod: time.Second, RebalanceMoves: 1, CancelMemory: time.Minute,
@@ -47,6 +54,6 @@ var walks = []model{
 			Slots: 3, Headroom: 1, ExpansionPeriod: time.Second, RebalanceMoves: 1, MaxBacklog: 1,
 			MaxBacklogBytes: 9,
 		},
-		with: "stuck help silent",
+		with: "limits stuck help spread silent",
 	},
 }

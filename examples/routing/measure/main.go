@@ -50,7 +50,9 @@ func run(out io.Writer, names []string, limit time.Duration, slots, rounds int) 
 	defer func() {
 		cancel()
 		_ = server.Shutdown(ctx)
-		<-served
+		if err := <-served; err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 	}()
 
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
