@@ -7,11 +7,10 @@ import (
 	"github.com/occamy-go/occamy/internal/slots"
 )
 
-// carryOut does what a step decided, in its order, without the lock. What it
-// says to self is returned: a start and a settling are the business of the
-// goroutine that is here already.
-func (s *Server) carryOut(b *batch) (o own) {
-	o.at = b.now
+// carryOut does what a step decided, in its order, without the lock. What is
+// the business of the goroutine that is here already is returned: what the step
+// says to self, or else the task that gets the slot in which self finished.
+func (s *Server) carryOut(b *batch) (next work) {
 	for i := range b.acts {
 		f, j := b.acts[i].Effect, b.acts[i].job
 		switch f.Type {
@@ -21,9 +20,10 @@ func (s *Server) carryOut(b *batch) (o own) {
 			if j.controller != nil {
 				s.placed(j)
 			}
-			if j == b.self {
-				o.start = true
-			} else {
+			switch {
+			case j == b.self, b.event.Type == slots.Finish && next.job == nil:
+				next = work{j, (*job).run}
+			default:
 				s.launch(j, (*job).run)
 			}
 		case slots.Stop:
@@ -33,7 +33,8 @@ func (s *Server) carryOut(b *batch) (o own) {
 				s.recordVerdict(j, f.Why)
 			}
 			if j == b.self {
-				o.settle, o.verdict, o.why = true, f.Verdict, f.Why
+				j.settleAs = settlement{f.Verdict, f.Why, b.now}
+				next = work{j, (*job).settleOwn}
 			} else {
 				j.settleElsewhere(f, b.now)
 			}
@@ -47,7 +48,7 @@ func (s *Server) carryOut(b *batch) (o own) {
 	}
 	b.event, b.self, b.offers, b.acts = slots.Event{}, nil, nil, b.acts[:0]
 	s.batches.Put(b)
-	return o
+	return next
 }
 
 func (s *Server) carryOutRare(f *slots.Effect, j *job) {

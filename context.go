@@ -37,7 +37,8 @@ func InfoFromContext(ctx context.Context) (TaskInfo, bool) {
 
 // SetResult sets what the request's sender gets when Do returns nil; a later
 // call replaces it. b belongs to the server from now on. It does not block.
-// It returns ErrNoRequest where there is nobody to get it.
+// It returns ErrNoRequest when ctx is not that of a request's running task; that
+// the broker cannot carry results, or that nobody waits for one, is no error.
 func SetResult(ctx context.Context, b []byte) error {
 	if t := fromContext(ctx); t != nil {
 		return t.setResult(b)
@@ -50,7 +51,8 @@ func SetResult(ctx context.Context, b []byte) error {
 // the background, and a newer report replaces one that has not been sent yet;
 // the last one is sent before the message is settled. b belongs to the server
 // from now on. A JSON object with the number "fraction" (0 to 1) is shown as a
-// bar by the occamy command. It returns ErrNoRequest where nobody keeps it.
+// bar by the occamy command. It returns ErrNoRequest when ctx is not that of a
+// request's running task; that nobody keeps it is no error.
 func ReportProgress(ctx context.Context, b []byte) error {
 	if t := fromContext(ctx); t != nil {
 		return t.reportProgress(b)
@@ -59,8 +61,8 @@ func ReportProgress(ctx context.Context, b []byte) error {
 }
 
 // LastProgress returns what an earlier attempt of the same request reported
-// last, and nil when there is nothing. It asks the broker, so it may block; it
-// returns ErrNoRequest where nobody keeps it.
+// last, and nil when there is nothing, or nobody keeps it. It asks the broker, so
+// it may block. It returns ErrNoRequest when ctx is not that of a request's task.
 func LastProgress(ctx context.Context) ([]byte, error) {
 	if t := fromContext(ctx); t != nil {
 		return t.lastProgress(ctx)

@@ -107,7 +107,7 @@ func (j *job) feed() {
 
 // pump hands control messages to the task, one at a time, until there are none
 // or the task was stopped.
-func (j *job) pump() stage {
+func (j *job) pump() work {
 	s := j.server
 	done := false
 	defer func() {
@@ -123,7 +123,7 @@ func (j *job) pump() stage {
 			s.unclaim(j)
 			s.mu.Unlock()
 			done = true
-			return nil
+			return work{}
 		}
 		m := j.inbox[0]
 		j.inbox[0] = nil

@@ -64,7 +64,7 @@ var (
 	// ErrServerClosed: the server has shut down or is about to.
 	ErrServerClosed = errors.New("occamy: server closed")
 	// ErrNoRequest: only the task of a request can report progress or give a
-	// result, and only while it runs and its broker can carry it.
+	// result, and only while it runs.
 	ErrNoRequest = errors.New("occamy: not the task of a request")
 )
 

@@ -9,7 +9,7 @@ import (
 )
 
 // ask calls Expand of the job's task and offers the server what it returns.
-func (j *job) ask() stage {
+func (j *job) ask() work {
 	s := j.server
 	s.mu.Lock()
 	n := j.asked
@@ -35,7 +35,7 @@ func (j *job) ask() stage {
 	}
 	s.offer(j, tasks)
 	returned = true
-	return nil
+	return work{}
 }
 
 func (j *job) expand(n int) (tasks []Task, err error) {

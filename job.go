@@ -40,7 +40,7 @@ type job struct {
 
 	lost       atomic.Bool
 	settled    atomic.Bool // the outcome of the settling is known
-	settleAs   own         // how, for settleOwn
+	settleAs   settlement  // how, for settleOwn
 	settlement lazyContext // of the calls that settle the message
 	failure    error       // of the handler, then of Do; written by the job's goroutine alone, before the table hears of it
 

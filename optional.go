@@ -65,18 +65,18 @@ func (q *optionalQueue) work() {
 		}
 		if err != nil {
 			s.recordError(j.errorOf(External, err))
-		} else if next := j.keep(); next != nil {
-			s.launch(j, next)
+		} else if next := j.keep(); next.job != nil {
+			s.launch(next.job, next.do)
 		}
 		s.ackControl(j.message)
 	}
 }
 
 // keep has the table decide what becomes of an optional request.
-func (j *job) keep() stage {
+func (j *job) keep() work {
 	b := j.server.batch(slots.Optional, j)
 	b.event.Task, b.event.Size = j.forTable(), size(j.message)
-	return j.next(j.server.step(b))
+	return j.server.step(b)
 }
 
 // handle runs the handler of an optional request, within HandlerTimeout.
@@ -150,7 +150,7 @@ func (q *optionalQueue) close() {
 }
 
 // remake makes the task of an optional request in the backlog anew.
-func (j *job) remake() stage {
+func (j *job) remake() work {
 	s := j.server
 	first := j.details.ID
 	err := j.handle(func(j *job) { s.unmake(j) })
@@ -161,11 +161,11 @@ func (j *job) remake() stage {
 		if s.unmake(j) {
 			s.recordError(j.errorOf(External, err))
 		}
-		return nil
+		return work{}
 	}
 	b := s.batch(slots.Made, j)
 	b.event.Task = j.forTable()
-	return j.next(s.step(b))
+	return s.step(b)
 }
 
 // unmake drops an optional request of the backlog whose task cannot be made

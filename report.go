@@ -25,9 +25,6 @@ func (j *job) reports() (*report, bool) {
 }
 
 func (j *job) setResult(b []byte) error {
-	if _, ok := j.message.(OutcomePublisher); !ok {
-		return ErrNoRequest
-	}
 	r, ok := j.reports()
 	if !ok {
 		return ErrNoRequest
@@ -48,12 +45,12 @@ func (r *report) takeResult() []byte {
 }
 
 func (j *job) reportProgress(b []byte) error {
-	if _, ok := j.message.(ProgressKeeper); !ok || j.details.ID == "" {
-		return ErrNoRequest
-	}
 	r, ok := j.reports()
 	if !ok {
 		return ErrNoRequest
+	}
+	if !j.keepsProgress() {
+		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -133,9 +130,17 @@ func (j *job) flushProgress(ctx context.Context) error {
 }
 
 func (j *job) lastProgress(ctx context.Context) ([]byte, error) {
-	p, ok := j.message.(ProgressKeeper)
-	if !ok || j.status != Protected || j.details.ID == "" {
+	switch {
+	case j.status != Protected:
 		return nil, ErrNoRequest
+	case !j.keepsProgress():
+		return nil, nil
 	}
-	return p.LastProgress(ctx)
+	return j.message.(ProgressKeeper).LastProgress(ctx)
+}
+
+// keepsProgress: the broker keeps it by the request's ID.
+func (j *job) keepsProgress() bool {
+	_, ok := j.message.(ProgressKeeper)
+	return ok && j.details.ID != ""
 }

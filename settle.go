@@ -10,10 +10,17 @@ import (
 	"github.com/occamy-go/occamy/internal/slots"
 )
 
+// settlement is what the table decided of a message.
+type settlement struct {
+	verdict slots.Verdict
+	why     slots.Why
+	at      time.Duration
+}
+
 // settleOwn is the stage in which a job's message is settled.
-func (j *job) settleOwn() stage {
+func (j *job) settleOwn() work {
 	j.settle(j.settleAs.verdict, j.settleAs.why, j.settleAs.at)
-	return nil
+	return work{}
 }
 
 // settle settles the job's message, outside its slot, and tries until it is
@@ -284,12 +291,12 @@ func (j *job) waitOut(why slots.Why, begun time.Duration) time.Duration {
 }
 
 // refuse requeues a message that never became a job.
-func (j *job) refuse() stage {
+func (j *job) refuse() work {
 	if j.stopWhy == slots.NoSlot {
 		j.server.recordError(j.errorOf(Empty, ErrNoSlot))
 	}
 	j.settle(slots.Return, j.stopWhy, j.arrived)
-	return nil
+	return work{}
 }
 
 // guard makes a panic in an adapter an error.

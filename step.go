@@ -23,15 +23,6 @@ type act struct {
 	job *job
 }
 
-// own is what a step says to the job in whose goroutine it is.
-type own struct {
-	start   bool
-	settle  bool
-	verdict slots.Verdict
-	why     slots.Why
-	at      time.Duration // of the step
-}
-
 func (s *Server) batch(t slots.EventType, self *job) *batch {
 	b := s.batches.Get().(*batch)
 	b.event.Type = t
@@ -40,9 +31,9 @@ func (s *Server) batch(t slots.EventType, self *job) *batch {
 }
 
 // step has the table decide on an event and carries out what it says, but for
-// what it says to the batch's own job, which is left to the caller. The batch
-// is gone then.
-func (s *Server) step(b *batch) own {
+// what is next in this goroutine, which is left to the caller. The batch is
+// gone then.
+func (s *Server) step(b *batch) work {
 	b.now = time.Since(s.start)
 	s.mu.Lock()
 	s.decide(b)

@@ -9,21 +9,21 @@ import (
 )
 
 // convert is the stage in which the handler of a request message runs.
-func (j *job) convert() stage {
+func (j *job) convert() work {
 	returned := false
 	defer func() {
 		if !returned { // the handler called runtime.Goexit
 			j.failure = newPanic("Handle", nil)
-			j.perform((*job).converted)
+			j.performAside((*job).converted)
 		}
 	}()
 	j.failure = j.make()
 	returned = true
-	return (*job).converted
+	return work{j, (*job).converted}
 }
 
 // converted is the stage in which the table learns what the handler gave.
-func (j *job) converted() stage {
+func (j *job) converted() work {
 	s := j.server
 	if s.cfg.Monitors.Latency != nil {
 		s.recordLatency(j, StageHandle, "", j.age())
@@ -33,7 +33,7 @@ func (j *job) converted() stage {
 	if j.failure != nil {
 		b.event.Result = j.refused(j.failure)
 	}
-	next := j.next(s.step(b))
+	next := s.step(b)
 	if !j.details.Deadline.IsZero() {
 		j.watchDeadline()
 	}
@@ -49,19 +49,6 @@ func (j *job) refused(err error) slots.Result {
 		j.server.recordError(j.errorOf(Empty, err))
 	}
 	return slots.Failed
-}
-
-// next is the stage that a step says is next for the job in whose goroutine it
-// was.
-func (j *job) next(o own) stage {
-	switch {
-	case o.start:
-		return (*job).run
-	case o.settle:
-		j.settleAs = o
-		return (*job).settleOwn
-	}
-	return nil
 }
 
 // handlerExpired: the handler of a request, or of an optional request, did not
@@ -81,18 +68,18 @@ func (s *Server) handlerExpired(j *job) {
 }
 
 // run is the stage in which Do runs.
-func (j *job) run() stage {
+func (j *job) run() work {
 	returned := false
 	defer func() {
 		if !returned {
 			// A panic, or runtime.Goexit, which recover does not see.
 			j.failure = newPanic("Do", recover())
-			j.perform((*job).finish)
+			j.performAside((*job).finish)
 		}
 	}()
 	j.failure = sound("Do", j.do())
 	returned = true
-	return (*job).finish
+	return work{j, (*job).finish}
 }
 
 func (j *job) do() error {
@@ -116,7 +103,7 @@ func (j *job) do() error {
 }
 
 // finish is the stage in which the slot becomes free.
-func (j *job) finish() stage {
+func (j *job) finish() work {
 	s, err := j.server, j.failure
 	b := s.batch(slots.Finish, j)
 	if err != nil {
@@ -125,7 +112,7 @@ func (j *job) finish() stage {
 			b.event.Result = slots.Requeue
 		}
 	}
-	next := j.next(s.step(b))
+	next := s.step(b)
 	j.ctx.end(errEnded)
 	if j.controller != nil {
 		s.gone(j)
@@ -163,12 +150,12 @@ func (j *job) recordEnd(err error) {
 // stepAside is a step about a job in whose goroutine it is not. It reports
 // whether the job's message is settled by it.
 func (s *Server) stepAside(t slots.EventType, j *job) bool {
-	o := s.step(s.batch(t, j))
-	if o.settle {
-		j.ctx.end(causeOf(o.why))
-		go j.settle(o.verdict, o.why, o.at)
+	settling := s.step(s.batch(t, j)).job == j
+	if settling {
+		j.ctx.end(causeOf(j.settleAs.why))
+		go j.settleOwn()
 	}
-	return o.settle
+	return settling
 }
 
 func (s *Server) stopExpired(j *job) {

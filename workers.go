@@ -29,19 +29,25 @@ type worker struct {
 	work chan work
 }
 
-// stage is a part of a job's life. It returns the next one, rather than call
-// it, so that the stages of a job share the room on the stack.
-type stage func(*job) stage
+// stage is a part of a job's life. It returns the work that is next in its
+// goroutine, rather than call it, so that stages share the room on the stack.
+type stage func(*job) work
 
-func (j *job) perform(do stage) {
-	for do != nil {
-		do = do(j)
-	}
-}
-
+// work is a stage of a job; zero for none.
 type work struct {
 	job *job
 	do  stage
+}
+
+// performAside performs a job's stages in a goroutine that is about to end.
+func (j *job) performAside(do stage) {
+	now := work{j, do}
+	for now.job == j {
+		now = now.do(j)
+	}
+	if now.job != nil {
+		j.server.launch(now.job, now.do)
+	}
 }
 
 // launch runs do in a goroutine.
@@ -66,8 +72,9 @@ func (s *Server) launch(j *job, do stage) {
 // this one.
 func (w *workers) run(k *worker, now work) {
 	for now.job != nil {
-		now.job.perform(now.do)
-		now = work{}
+		for now.job != nil {
+			now = now.do(now.job)
+		}
 		if !w.rest(k) {
 			return
 		}

@@ -18,6 +18,7 @@ import (
 type Broker struct {
 	cfg       Config
 	names     names
+	timing    pullTiming
 	nc        *natsgo.Conn
 	js        jetstream.JetStream
 	link      *link
@@ -44,7 +45,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{cfg: cfg, names: names, link: newLink(), calls: newCalls(), done: make(chan struct{})}
+	b := &Broker{cfg: cfg, names: names, timing: defaultTiming, link: newLink(), calls: newCalls(), done: make(chan struct{})}
 	b.inProcess = options.InProcessServer != nil
 	b.handlers(&options)
 	if b.nc, err = options.Connect(); err != nil {

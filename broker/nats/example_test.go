@@ -2,6 +2,7 @@ package nats_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -73,6 +74,8 @@ func Example() {
 	if err := s.Shutdown(ctx); err != nil {
 		log.Fatal(err)
 	}
-	<-served
+	if err := <-served; err != nil && !errors.Is(err, occamy.ErrServerClosed) {
+		log.Fatal(err)
+	}
 	// Output: completed: HELLO
 }

@@ -1,6 +1,10 @@
 package nats
 
-import natsgo "github.com/nats-io/nats.go"
+import (
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+)
 
 // Crash ends the connection as the death of the process would: nothing is given
 // back.
@@ -8,3 +12,10 @@ func (b *Broker) Crash() { b.nc.Close() }
 
 // Conn is the connection itself.
 func (b *Broker) Conn() *natsgo.Conn { return b.nc }
+
+// HurryPulls has pulls renewed, and lost ones looked for, all the time. It is
+// called before Consume.
+func (b *Broker) HurryPulls() {
+	b.timing.expires, b.timing.heartbeat = 40*time.Millisecond, 10*time.Millisecond
+	b.timing.rotate, b.timing.tick = time.Millisecond, time.Millisecond
+}

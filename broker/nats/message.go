@@ -66,6 +66,10 @@ func newMessage(b *Broker, q queue, keys occamy.HeaderKeys, raw *natsgo.Msg, rec
 	if _, delayed := notBefore(raw.Header); delayed && earlier > 0 {
 		earlier-- // whoever got it too early gave it back
 	}
+	// A lease that is lost takes AckWait. NATS counts besides what it could not
+	// deliver since a pull was taken back at that moment.
+	age := received.Sub(meta.Timestamp)
+	earlier = min(earlier, max(int((age+q.ackWait/2)/q.ackWait), 0))
 	m.attempt = count(raw.Header, hdrDeliveries) + earlier + 1
 	m.crashes = count(raw.Header, hdrCrashes) + earlier
 	return m, nil

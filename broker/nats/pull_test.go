@@ -141,3 +141,47 @@ func TestAServerWithManySlotsShowsThem(t *testing.T) {
 		return err == nil && len(all) == 1 && len(all[0].Slots) == 20_000
 	})
 }
+
+// Pulls are taken back and made anew while messages come: none is lost, delayed
+// or delivered twice, and no promise goes astray.
+func TestPullsAreRenewedWhileMessagesCome(t *testing.T) {
+	s := startServer(t, embedded.Config{RelaxSync: true})
+	client := open(t, nats.Config{URL: s.URL()})
+	for name, kinds := range map[string][]string{"one": {"k"}, "several": {"j", "k", "l"}} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, nats.Config{URL: s.URL()})
+			b.HurryPulls()
+			c := consume(t, b, 8, kinds...)
+			all := ids(name, 600)
+			go func() {
+				for i, id := range all {
+					if err := client.Submit(within(t), requestOf(kinds[i%len(kinds)], id, 10)); err != nil {
+						t.Errorf("Submit: %v", err)
+					}
+				}
+			}()
+			seen := make(map[string]int)
+			for range all {
+				m := c.next(t)
+				seen[idOf(m)]++
+				if n := m.(occamy.Attempter).Attempt(); n != 1 {
+					t.Errorf("%s is attempt %d", idOf(m), n)
+				}
+				ack(t, m)
+				c.Free(1)
+			}
+			if len(seen) != len(all) {
+				t.Errorf("got %d requests of %d", len(seen), len(all))
+			}
+			if err := c.stop(); err != nil {
+				t.Errorf("Consume: %v", err)
+			}
+			if surplus := c.Surplus(); len(surplus) > 0 {
+				t.Error(surplus)
+			}
+			if now, most := c.Promised(); now != 0 || most > 8 {
+				t.Errorf("%d promises are out, %d at most; want 0 and 8", now, most)
+			}
+		})
+	}
+}

@@ -56,7 +56,7 @@ type lane struct {
 
 func newPump(b *Broker, in occamy.Intake, info occamy.Info) *pump {
 	p := &pump{
-		b: b, in: in, keys: info.Keys.WithDefaults(), timing: defaultTiming,
+		b: b, in: in, keys: info.Keys.WithDefaults(), timing: b.timing,
 		arrivals:     make(chan *natsgo.Msg, info.Slots+4096),
 		quit:         make(chan struct{}),
 		broken:       make(chan *lane, len(info.Kinds)),
