@@ -179,3 +179,15 @@ func (b *Broker) retry(ctx context.Context, f func() error) error {
 		}
 	}
 }
+
+// once runs one try of f, which calls JetStream's API through its package: that
+// waits for an answer as long as its context lasts, even for one that was lost.
+func once(ctx context.Context, f func(context.Context) error) error {
+	try, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	err := f(try)
+	if err != nil && try.Err() != nil && ctx.Err() == nil {
+		return errNoWord
+	}
+	return err
+}

@@ -21,7 +21,8 @@ type lease struct {
 }
 
 func newLease(ackWait time.Duration, since time.Time) lease {
-	return lease{wait: ackWait - ackWait/10, since: since}
+	margin := max(ackWait/10, min(ackWait/5, 500*time.Millisecond))
+	return lease{wait: ackWait - margin, since: since}
 }
 
 // left is how long the lease lasts from now. The wall clock counts too, since

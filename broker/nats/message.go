@@ -47,7 +47,7 @@ func newMessage(b *Broker, q queue, keys occamy.HeaderKeys, raw *natsgo.Msg, rec
 	}
 	m := &message{
 		b: b, raw: raw, headers: decodeHeaders(raw.Header),
-		lease: newLease(q.ackWait, received), ackWait: q.ackWait,
+		lease: newLease(q.ackWait, deliveredAt(received, meta.Timestamp, q.ackWait)), ackWait: q.ackWait,
 		kind: q.kind, pending: int(min(meta.NumPending, 1<<30)),
 	}
 	if _, ok := m.headers[keys.Kind]; !ok {
@@ -73,6 +73,16 @@ func newMessage(b *Broker, q queue, keys occamy.HeaderKeys, raw *natsgo.Msg, rec
 	m.attempt = count(raw.Header, hdrDeliveries) + earlier + 1
 	m.crashes = count(raw.Header, hdrCrashes) + earlier
 	return m, nil
+}
+
+// deliveredAt is when the lease began, as far as can be told. What is received
+// may have lain in a buffer of a busy process; but it was not delivered before
+// it was stored, which for most messages is just before.
+func deliveredAt(received, stored time.Time, ackWait time.Duration) time.Time {
+	if lag := received.Sub(stored); lag > 0 && lag <= ackWait/4 {
+		return received.Add(-lag)
+	}
+	return received
 }
 
 func (m *message) Headers() occamy.Headers { return m.headers }

@@ -31,7 +31,11 @@ func (b *Broker) ensureStreams(ctx context.Context) error {
 		return nil
 	}
 	for _, cfg := range b.streams() {
-		if _, err := b.stream(ctx, cfg); err != nil {
+		err := once(ctx, func(ctx context.Context) error {
+			_, err := b.stream(ctx, cfg)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -116,23 +120,29 @@ func (b *Broker) ensureQueue(ctx context.Context, kind string) (queue, error) {
 		if err := b.ensureStreams(ctx); err != nil {
 			return err
 		}
-		requests, err := b.stream(ctx, b.streams()[0])
-		if err != nil {
+		return once(ctx, func(ctx context.Context) (err error) {
+			q, err = b.findQueue(ctx, kind)
 			return err
-		}
-		name := token(kind) + "_" + strconv.FormatInt(requests.Created.UnixNano(), 36)
-		info, err := b.consumer(ctx, kind, name)
-		if err != nil {
-			return fmt.Errorf("nats: consumer of kind %q: %w", kind, err)
-		}
-		q = queue{
-			kind:    kind,
-			pull:    "$JS.API.CONSUMER.MSG.NEXT." + b.names.requests + "." + info.Name,
-			ackWait: info.Config.AckWait,
-		}
-		return nil
+		})
 	})
 	return q, err
+}
+
+func (b *Broker) findQueue(ctx context.Context, kind string) (queue, error) {
+	requests, err := b.stream(ctx, b.streams()[0])
+	if err != nil {
+		return queue{}, err
+	}
+	name := token(kind) + "_" + strconv.FormatInt(requests.Created.UnixNano(), 36)
+	info, err := b.consumer(ctx, kind, name)
+	if err != nil {
+		return queue{}, fmt.Errorf("nats: consumer of kind %q: %w", kind, err)
+	}
+	return queue{
+		kind:    kind,
+		pull:    "$JS.API.CONSUMER.MSG.NEXT." + b.names.requests + "." + info.Name,
+		ackWait: info.Config.AckWait,
+	}, nil
 }
 
 func (b *Broker) consumer(ctx context.Context, kind, name string) (*jetstream.ConsumerInfo, error) {

@@ -34,7 +34,7 @@ func (b *Broker) Queues(ctx context.Context) ([]broker.Queue, error) {
 	}
 	err := b.retry(ctx, func() error {
 		clear(byKind)
-		return b.countQueues(ctx, queue)
+		return once(ctx, func(ctx context.Context) error { return b.countQueues(ctx, queue) })
 	})
 	if err != nil {
 		return nil, err
