@@ -214,12 +214,16 @@ func (j *job) delay(v slots.Verdict, why slots.Why) time.Duration {
 	return 0
 }
 
+// maxRefusalDelay is short, since a server that is full now may have room at
+// once; it still is no hot loop.
+const maxRefusalDelay = 500 * time.Millisecond
+
 // refusalDelay grows while the server refuses one message after the other, so
 // that a broker which pushes on gets no hot loop.
 func (s *Server) refusalDelay() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return min(10*time.Millisecond<<min(max(s.refusals-1, 0), 10), 5*time.Second)
+	return min(10*time.Millisecond<<min(max(s.refusals-1, 0), 10), maxRefusalDelay)
 }
 
 // publishOutcome tells the request's sender how it ended, where the sender

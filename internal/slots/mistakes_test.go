@@ -47,6 +47,8 @@ var mistakes = []mistake{
 		"max(t.count[Protected][Converting], t.quiet)"},
 	{"no slot is kept for a conversion", "expand.go",
 		"max(t.cfg.Headroom, t.count[Protected][Converting], t.quiet)", "max(t.cfg.Headroom, t.quiet)"},
+	{"the second of two that leave is refilled", "refill.go",
+		"if t.near || t.quiet > 0 {", "if t.near {"},
 	{"quiet ignored", "expand.go",
 		"max(t.cfg.Headroom, t.count[Protected][Converting], t.quiet)",
 		"max(t.cfg.Headroom, t.count[Protected][Converting])"},
