@@ -183,6 +183,14 @@ func (l *link) refuse(err error) (subject string, ok bool) {
 	return match[1], true
 }
 
+// lostError is what OnError is told when the connection is lost.
+func (b *Broker) lostError(err error) error {
+	if err == nil {
+		return fmt.Errorf("connection to %s lost; trying again until it is back", b.Name())
+	}
+	return fmt.Errorf("connection to %s lost; trying again until it is back: %w", b.Name(), err)
+}
+
 // handlers sets the connection's handlers, after those that the user gave.
 func (b *Broker) handlers(o *natsgo.Options) {
 	userUp, userFirst, userDown, userOver, userTry, userErr :=
@@ -204,6 +212,9 @@ func (b *Broker) handlers(o *natsgo.Options) {
 			userDown(nc, err)
 		}
 		b.link.setDown(err)
+		if !b.closing.Load() {
+			b.cfg.OnError(b.lostError(err))
+		}
 		b.setup.ready.Store(false) // NATS may come back with another store
 		b.calls.failAll(errCut)
 	}

@@ -26,7 +26,7 @@ type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	signals        <-chan os.Signal // interrupts; nil for none
-	connect        func(ctx context.Context, address string) (broker.Broker, error)
+	connect        func(ctx context.Context, address string, onError func(error)) (broker.Broker, error)
 
 	json bool // the flag --json
 }

@@ -63,7 +63,7 @@ func (a *app) clientVerb(cmd *cobra.Command, v verb) *cobra.Command {
 			ctx, cancel = context.WithTimeout(ctx, callTimeout)
 			defer cancel()
 		}
-		b, err := a.dial(ctx, address)
+		b, err := a.dial(ctx, address, nil)
 		if err != nil {
 			return err
 		}
@@ -74,10 +74,10 @@ func (a *app) clientVerb(cmd *cobra.Command, v verb) *cobra.Command {
 }
 
 // dial connects to a broker within connectTimeout.
-func (a *app) dial(ctx context.Context, address string) (broker.Broker, error) {
+func (a *app) dial(ctx context.Context, address string, onError func(error)) (broker.Broker, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	b, err := a.connect(ctx, address)
+	b, err := a.connect(ctx, address, onError)
 	if errors.Is(context.Cause(ctx), errInterrupted) {
 		return nil, errInterrupted
 	}

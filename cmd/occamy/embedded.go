@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	natsgo "github.com/nats-io/nats.go"
+
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/nats"
 	"github.com/occamy-go/occamy/broker/nats/embedded"
@@ -20,9 +22,14 @@ const (
 	closeTimeout = 10 * time.Second
 )
 
-// connect connects to a broker as the verbs of clients do.
-func connect(ctx context.Context, address string) (broker.Broker, error) {
-	return open(ctx, nats.Config{URL: address})
+// connect connects to a broker. tell, which may be nil, is told when the
+// connection is lost and when it is back.
+func connect(ctx context.Context, address string, tell func(error)) (broker.Broker, error) {
+	c := nats.Config{URL: address, OnError: tell}
+	if tell != nil {
+		c.Options = []natsgo.Option{natsgo.ReconnectHandler(func(*natsgo.Conn) { tell(errors.New("the connection to the broker is back")) })}
+	}
+	return open(ctx, c)
 }
 
 // open is nats.Open, which does not return a nil that is not one.
@@ -45,7 +52,7 @@ func (a *app) openForServe(ctx context.Context, c serveConfig) (broker.Broker, e
 	if c.DataDir != "" || c.User != "" || c.Password != "" || c.Token != "" {
 		return nil, usage("--data-dir and credentials are those of the embedded broker", "leave them out, or --broker; credentials for a NATS server are part of its address")
 	}
-	return a.dial(ctx, c.Broker)
+	return a.dial(ctx, c.Broker, a.recordError)
 }
 
 // startEmbedded starts a broker in this process. It ends when the connection to

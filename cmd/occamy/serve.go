@@ -203,4 +203,11 @@ type errorMonitor func(error)
 func (f errorMonitor) RecordError(err error) { f(err) }
 
 // recordError prints what went wrong behind the scenes, from any goroutine.
-func (a *app) recordError(err error) { a.note(oneLine(err), "") }
+// What ordinary operation drops is left out: help that came too late, and words
+// to a task that has just ended.
+func (a *app) recordError(err error) {
+	if errors.Is(err, occamy.ErrOfferDropped) || errors.Is(err, occamy.ErrControlDropped) {
+		return
+	}
+	a.note(oneLine(err), "")
+}
