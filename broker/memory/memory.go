@@ -1,8 +1,10 @@
 // Package memory is a broker inside the process, for tests, examples and
 // programs that need no other process. It behaves like a real one: a lease on
 // each delivery, a delivery limit for lost ones, delayed requeues, dead
-// letters, outcomes and progress that any connection sees. Nothing outlives the
-// process.
+// letters, outcomes and progress that any connection sees. A request that is
+// requeued at once, or whose delivery is lost, goes back to the head of its queue;
+// one that is requeued with a delay comes to the end of it when that is over.
+// Nothing outlives the process.
 //
 // It has no goroutine of its own and takes no time while it is idle; its clock
 // is package time's, so it works in a testing/synctest bubble.
