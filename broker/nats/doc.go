@@ -1,6 +1,8 @@
 // Package nats is the broker adapter for NATS JetStream. It works with a NATS
 // server or cluster of version 2.10 or later, and with the server that package
-// embedded runs inside the process.
+// embedded runs inside the process. [Open] makes the connection that
+// occamy.Server.Serve and client.New take; the example serves a request and
+// waits for its result, with nothing to install.
 //
 // # Where things are kept
 //
