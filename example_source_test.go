@@ -47,7 +47,7 @@ func ExampleSource() {
 	go func() { served <- server.Serve(context.Background(), q) }()
 
 	for _, id := range []string{"r1", "r2", "r3"} {
-		// Its headers bear the names of Info().Keys.
+		// Its headers have the header keys of Info().Keys, here the defaults.
 		m := occamytest.NewDelivery(occamytest.RequestHeaders("example", id), []byte("hello"))
 		q <- m
 		<-m.Settled()

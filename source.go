@@ -22,11 +22,11 @@ type Source interface {
 // Intake is what a Source feeds; a [Server] gives it to the source that it
 // serves. Its methods may be called from any goroutine.
 //
-// The headers of a message bear the names that Info().Keys gives (see
-// [HeaderKeys]). A request has the Kind header, with one of Info().Kinds, and
-// the RequestID header where its sender gave it an ID. Of control messages, one
-// for tasks has TaskID, a command has Command and its target, and an optional
-// request has neither, but the headers of a request.
+// The headers of a message have the header keys of Info().Keys. A request has
+// the Kind header, with one of Info().Kinds, and the RequestID header where its
+// sender gave it an ID. Of control messages, one for tasks has TaskID, a command
+// has Command and its target, and an optional request has neither, but the
+// headers of a request.
 type Intake interface {
 	// Info describes the server; it does not change.
 	Info() Info

@@ -21,9 +21,9 @@ import (
 
 // Options say how the broker works. The zero value is useful.
 type Options struct {
-	// Headers are the header keys; those of the servers must be the same.
+	// Keys are the header keys; servers and clients must use the same.
 	// Zero: the defaults.
-	Headers occamy.HeaderKeys
+	Keys occamy.HeaderKeys
 
 	// AckWait is how long a delivery stays with a holder that says nothing.
 	// Zero: 30 s; negative: for ever.
@@ -52,7 +52,7 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.Headers = o.Headers.WithDefaults()
+	o.Keys = o.Keys.WithDefaults()
 	o.AckWait = orDefault(o.AckWait, 30*time.Second)
 	o.MaxDeliver = orDefault(o.MaxDeliver, 5)
 	o.MaxPayload = orDefault(o.MaxPayload, 64<<20)
