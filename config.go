@@ -35,7 +35,8 @@ type Config struct {
 	// Slots. It is never restored by preemption. Zero: none.
 	Headroom int
 
-	// Headers names the headers that the server reads. Zero: the defaults.
+	// Headers are the header keys: the names of the headers that the server
+	// reads. Zero: the defaults.
 	Headers HeaderKeys
 
 	// MaxBody is the largest body of a message, in bytes. Zero: 64 MiB;

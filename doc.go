@@ -71,4 +71,13 @@
 // work: call [ReserveProcs], or set GOMAXPROCS to the slots and one more.
 //
 // The package neither logs nor measures; [Monitors] are told what happens.
+//
+// # Where to look
+//
+// broker/nats connects to NATS, broker/nats/embedded runs a NATS server in the
+// process, and broker/memory is a broker for tests. Package client submits
+// requests, waits for their outcomes and sends control messages. Package
+// occamytest checks tasks and handlers. examples/hello is the smallest program,
+// examples/routing a task that grows onto other servers too, and
+// docs/concept.md says how it all works, with pictures.
 package occamy

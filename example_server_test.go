@@ -165,38 +165,6 @@ func ExampleHandlerFunc() {
 	// Output: rejected for good: cannot shout in "la"
 }
 
-// A source is what an adapter for a broker implements. This one has all its
-// messages at hand; one that pulls asks for as many as it has been promised.
-func ExampleSource() {
-	server := exampleServer(func(_ context.Context, r occamy.Request) (occamy.Task, error) {
-		return shout{string(r.Body)}, nil
-	}, occamy.Monitors{})
-	defer shutdown(server)
-
-	ctx, cancel := context.WithCancel(context.Background())
-	err := server.Serve(ctx, source(func(ctx context.Context, in occamy.Intake) error {
-		for _, id := range []string{"r1", "r2", "r3"} {
-			n, err := in.Acquire(ctx, 1)
-			if err != nil {
-				return nil // ctx has ended, or the server is closed
-			}
-			m := occamytest.NewDelivery(occamytest.RequestHeaders("example", id), []byte("hello"))
-			in.HandleRequest(m)
-			in.Release(n)
-			<-m.Settled()
-			fmt.Println(id, m.Settlement().Fate)
-		}
-		cancel()
-		return nil
-	}))
-	fmt.Println(err)
-	// Output:
-	// r1 acked
-	// r2 acked
-	// r3 acked
-	// <nil>
-}
-
 // ReserveProcs is called once, before the server is made.
 func ExampleReserveProcs() {
 	previous := occamy.ReserveProcs(2)

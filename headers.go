@@ -2,7 +2,8 @@ package occamy
 
 // HeaderKeys names the headers that the server reads. A field left empty has
 // the default that its comment gives. Clients and servers that work together
-// must use the same keys.
+// must use the same keys: those of Config.Headers, of the adapter (Keys in
+// nats.Config and memory.Options) and of client.WithHeaderKeys.
 type HeaderKeys struct {
 	// Kind is the kind of a request or optional request. A string; default
 	// "Occamy-Kind".

@@ -12,7 +12,9 @@ import (
 // Shutdown ends the server. It takes no more requests: those that wait, are
 // held, or whose handlers run are requeued at once, and so is what comes later.
 // Unprotected tasks are stopped at once. Protected tasks may finish until ctx
-// ends; then they are stopped and requeued unless they completed. Shutdown
+// ends; then they are stopped and requeued unless they completed. Where a
+// requeued request stands in its queue depends on the broker, whose package
+// tells: on JetStream it is behind all that wait there. Shutdown
 // returns when all is done, at the latest KillTimeout and SettleTimeout after
 // ctx ended, with an error that names the tasks that are stuck and counts the
 // messages that are not settled.

@@ -11,12 +11,22 @@ type Source interface {
 	// delivered and in has not taken goes back to the broker; messages that
 	// were handed over stay settleable.
 	//
+	// After Acquire has returned ErrServerClosed it asks its broker for no more
+	// requests, but goes on handing over control messages until ctx ends, since
+	// tasks may still run for a while: Serve ends ctx when Shutdown is over.
+	//
 	// Several calls at a time, with the same or different intakes, are allowed.
 	Consume(ctx context.Context, in Intake) error
 }
 
 // Intake is what a Source feeds; a [Server] gives it to the source that it
 // serves. Its methods may be called from any goroutine.
+//
+// The headers of a message have the header keys of Info().Keys. A request has
+// the Kind header, with one of Info().Kinds, and the RequestID header where its
+// sender gave it an ID. Of control messages, one for tasks has TaskID, a command
+// has Command and its target, and an optional request has neither, but the
+// headers of a request.
 type Intake interface {
 	// Info describes the server; it does not change.
 	Info() Info
@@ -31,9 +41,10 @@ type Intake interface {
 	HandleControl(m Message)
 
 	// Acquire waits until the server has room for a request message that
-	// nobody has been promised yet, and promises up to most to the caller. A
-	// source that pulls asks its broker for no more than it was promised. It
-	// returns an error when ctx ends, and ErrServerClosed after Shutdown.
+	// nobody has been promised yet, and promises 1 to most to the caller; a
+	// most below 1 counts as 1. A source that pulls asks its broker for no more
+	// than it was promised. It returns the cause of ctx when that ends, and
+	// ErrServerClosed once Shutdown has begun.
 	Acquire(ctx context.Context, most int) (int, error)
 
 	// Release gives n promises back, either because the broker had no message
@@ -42,6 +53,8 @@ type Intake interface {
 
 	// Withdrawn returns a channel that is closed when the promises given so
 	// far should be given back soon, since the server drains or shuts down.
+	// Resume renews it, so fetch it before each call of Acquire: a drain that
+	// comes at any moment afterwards closes the channel that was fetched.
 	Withdrawn() <-chan struct{}
 
 	// WatchTasks has w told of the tasks that take control messages, first of

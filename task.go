@@ -29,12 +29,28 @@ type Task interface {
 
 // Expander is a Task that can use more than one slot. Whether a task is one is
 // asked once, when it is placed.
+//
+// Helpers that Expand returns run in this process, so they may share memory
+// with their owner, guarded by a lock. The task of an optional request may
+// stand on any server: it shares nothing, and talks by message. A task should
+// not care where it stands, so prefer messages where helpers may be on other
+// servers too.
+//
+// A helper may be stopped at any moment, and one that was returned may never
+// start, so no work may be lost with it: have helpers take work when they run,
+// and give back what they do not finish.
 type Expander interface {
 	// Expand returns at most n tasks that would help this one, each a value of
-	// its own. They run as unprotected tasks, in this process but perhaps
-	// after Expand's caller has gone, and are stopped when the task at the
-	// root of the expansion ends. Returning fewer than n says that there is no
-	// use for more until the next expansion period.
+	// its own. They run as unprotected tasks, each once there is a slot for it.
+	// They are stopped when the task at the root of the expansion ends or is
+	// stopped, and may run on for a moment then; one that has not started by
+	// then never does. (A helper that offers helpers is no root: those outlive
+	// it.)
+	//
+	// A task that returns fewer than n is not asked again before the next
+	// ExpansionPeriod. One that will have a use for helpers soon should offer
+	// them now, and have them find their work when they run, waiting for it if
+	// they must: a helper that returns is replaced at once.
 	//
 	// Expand is called while Do runs, at most one call at a time for a task,
 	// and should return at once; ctx ends when the task is stopped.
@@ -46,8 +62,11 @@ type Expander interface {
 type Controller interface {
 	// Control handles one control message. It is called while Do runs, in a
 	// goroutine of its own, one message at a time and in the order of their
-	// arrival. ctx ends when the task is stopped. An error is recorded; the
-	// task goes on.
+	// arrival. ctx ends when the task is stopped or Do has returned; Control
+	// then returns soon. An error is recorded; the task goes on.
+	//
+	// A message is not given to a later attempt of the same request: a task
+	// keeps what matters to that in its progress, see [ReportProgress].
 	Control(ctx context.Context, headers Headers, body []byte) error
 }
 

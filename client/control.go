@@ -46,10 +46,14 @@ func (c *Client) Control(ctx context.Context, id string, headers occamy.Headers,
 	}
 }
 
-// Cancel ends the requests and tasks that bear an ID, wherever they are, and
-// has servers remember the ID for a while, so that one which still waits in a
-// queue is not run. It reaches the servers that are there now, and is no error
-// when there are none, since a command has no answer.
+// Cancel ends what bears an ID on the servers that are up now: running, waiting
+// or in a backlog. It is no error when there are none, since a command has no
+// answer.
+//
+// A request that still waits in a queue is dropped only if one of those servers
+// takes it within its CancelMemory (see [occamy.Config]; by default 1 min) from
+// now, and [Client.Wait] returns a [CancelledError] then, not before. One that
+// is taken later, or by a server that started since, runs.
 func (c *Client) Cancel(ctx context.Context, id string) error {
 	return c.command(ctx, occamy.CommandCancel, c.keys.TaskID, id)
 }

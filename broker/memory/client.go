@@ -20,7 +20,7 @@ func (b *Broker) Submit(ctx context.Context, r broker.Request) error {
 	if err := errors.Join(r.Check(), w.fits("request", len(r.Body))); err != nil {
 		return err
 	}
-	kept := &request{kind: r.Kind, id: r.ID, headers: r.WithKeys(w.opts.Headers), body: bytes.Clone(r.Body)}
+	kept := &request{kind: r.Kind, id: r.ID, headers: r.WithKeys(w.opts.Keys), body: bytes.Clone(r.Body)}
 	if err := b.enter(ctx); err != nil {
 		return err
 	}

@@ -35,8 +35,8 @@ type consumer struct {
 func (b *Broker) Consume(ctx context.Context, in occamy.Intake) error {
 	w := b.world
 	c := &consumer{conn: b, in: in, info: in.Info(), wake: make(chan struct{}, 1), tasks: make(map[string]int)}
-	if c.info.Keys != w.opts.Headers {
-		return fmt.Errorf("memory: server %q has other header keys than the broker: %+v, not %+v", c.info.ID, c.info.Keys, w.opts.Headers)
+	if c.info.Keys != w.opts.Keys {
+		return fmt.Errorf("memory: server %q has other header keys than the broker: %+v, not %+v", c.info.ID, c.info.Keys, w.opts.Keys)
 	}
 	w.mu.Lock()
 	w.consumers = append(w.consumers, c)

@@ -94,8 +94,8 @@ func (b *Broker) Control(ctx context.Context, id string, headers occamy.Headers,
 	}
 	h := make(occamy.Headers, len(headers)+1)
 	maps.Copy(h, headers)
-	delete(h, w.opts.Headers.Command)
-	h[w.opts.Headers.TaskID] = id
+	delete(h, w.opts.Keys.Command)
+	h[w.opts.Keys.TaskID] = id
 	if err := b.enter(ctx); err != nil {
 		return err
 	}
@@ -113,9 +113,9 @@ func (b *Broker) Optional(ctx context.Context, r broker.Request) error {
 	if err := errors.Join(r.CheckOptional(), w.fits("optional request", len(r.Body))); err != nil {
 		return err
 	}
-	h := r.WithKeys(w.opts.Headers)
-	delete(h, w.opts.Headers.TaskID)
-	delete(h, w.opts.Headers.Command)
+	h := r.WithKeys(w.opts.Keys)
+	delete(h, w.opts.Keys.TaskID)
+	delete(h, w.opts.Keys.Command)
 	if err := b.enter(ctx); err != nil {
 		return err
 	}

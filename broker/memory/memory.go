@@ -1,8 +1,10 @@
 // Package memory is a broker inside the process, for tests, examples and
 // programs that need no other process. It behaves like a real one: a lease on
 // each delivery, a delivery limit for lost ones, delayed requeues, dead
-// letters, outcomes and progress that any connection sees. Nothing outlives the
-// process.
+// letters, outcomes and progress that any connection sees. A request that is
+// requeued at once, or whose delivery is lost, goes back to the head of its queue;
+// one that is requeued with a delay comes to the end of it when that is over.
+// Nothing outlives the process.
 //
 // It has no goroutine of its own and takes no time while it is idle; its clock
 // is package time's, so it works in a testing/synctest bubble.
@@ -19,9 +21,9 @@ import (
 
 // Options say how the broker works. The zero value is useful.
 type Options struct {
-	// Headers are the header keys; those of the servers must be the same.
+	// Keys are the header keys; servers and clients must use the same.
 	// Zero: the defaults.
-	Headers occamy.HeaderKeys
+	Keys occamy.HeaderKeys
 
 	// AckWait is how long a delivery stays with a holder that says nothing.
 	// Zero: 30 s; negative: for ever.
@@ -50,7 +52,7 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.Headers = o.Headers.WithDefaults()
+	o.Keys = o.Keys.WithDefaults()
 	o.AckWait = orDefault(o.AckWait, 30*time.Second)
 	o.MaxDeliver = orDefault(o.MaxDeliver, 5)
 	o.MaxPayload = orDefault(o.MaxPayload, 64<<20)

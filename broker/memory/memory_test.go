@@ -15,7 +15,7 @@ type world struct{ first *memory.Broker }
 
 func openWorld(_ testing.TB, o brokertest.Options) brokertest.World {
 	return world{memory.New(memory.Options{
-		Headers: o.Keys, AckWait: o.AckWait, MaxDeliver: o.MaxDeliver, MaxPayload: o.MaxPayload,
+		Keys: o.Keys, AckWait: o.AckWait, MaxDeliver: o.MaxDeliver, MaxPayload: o.MaxPayload,
 	})}
 }
 

@@ -29,7 +29,7 @@ type bench struct {
 func inBubble(t *testing.T, o memory.Options, slots int, f func(b bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := bench{t, memory.New(o), brokertest.NewIntake("s", slots, o.Headers, "k")}
+		b := bench{t, memory.New(o), brokertest.NewIntake("s", slots, o.Keys, "k")}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- b.Consume(ctx, b.in) }()

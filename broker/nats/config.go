@@ -29,7 +29,8 @@ type Config struct {
 	// - and _. Empty: "occamy".
 	Prefix string
 
-	// Keys names the headers. Zero: the defaults.
+	// Keys are the header keys; servers and clients must use the same. Zero:
+	// the defaults.
 	Keys occamy.HeaderKeys
 
 	// AckWait is how long the lease of a request lasts without a keep-alive,

@@ -1,6 +1,8 @@
 // Package nats is the broker adapter for NATS JetStream. It works with a NATS
 // server or cluster of version 2.10 or later, and with the server that package
-// embedded runs inside the process.
+// embedded runs inside the process. [Open] makes the connection that
+// occamy.Server.Serve and client.New take; the example serves a request and
+// waits for its result, with nothing to install.
 //
 // # Where things are kept
 //
@@ -19,8 +21,9 @@
 // its kinds together. A request is delivered again when its lease (AckWait of
 // the consumer) ends without a keep-alive, and becomes a dead letter when that
 // has happened MaxDeliver times. A requeue publishes a copy and then removes
-// the original, so it does not count; the copy goes to the end of the queue.
-// Every settlement is confirmed by the server.
+// the original, so it does not count; the copy stands at the end of its queue,
+// behind all that wait there: so do the requests that a server hands over when it
+// shuts down. Every settlement is confirmed by the NATS server.
 //
 // Control messages and optional requests are core NATS messages: they reach the
 // servers that are connected at that moment, and are not kept.

@@ -13,10 +13,15 @@ func (a *app) cancelVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cancel ID",
 		Short: "End the requests and tasks that bear an ID",
-		Long: `Cancel tells every server to end what bears the ID: running, waiting, set
-aside, or still in the queue when it arrives within the time for which servers
-remember. A waiting client learns of it. It fails when no server answers that
-could have heard it.`,
+		Long: `Cancel tells every server that is up to end what bears the ID: running,
+waiting, or set aside. A client that waits for it learns of that.
+
+A request that still waits in a queue is dropped only if one of these servers
+takes it within the time for which it remembers (cancel_memory in its config
+file, 1 min by default); a client that waits learns of it then, not before. One
+that is taken later, or by a server that was started since, runs.
+
+It fails when no server answers that could have heard it.`,
 		Args: takes("ID"),
 	}
 	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c *client.Client, args []string) error {

@@ -42,11 +42,11 @@ interrupt ends it at once.
 
 The fields of the config file are those of the flags (broker, data_dir, listen,
 sync, grace, slots); of the embedded broker user, password, token (what it asks
-of every client; required unless it listens on loopback) and max_payload; and id, kinds, headroom, max_body, expansion_period,
-refill_delay, rebalance_moves, handler_timeout, expand_timeout, kill_timeout,
-settle_timeout, cancel_memory, max_cancelled, max_backlog, max_backlog_bytes and
-inbox_size, as occamy.Config documents them; durations are strings such as
-"1.5s". Flags win.`,
+of every client; required unless it listens on loopback) and max_payload; and
+id, kinds, headroom, max_body, expansion_period, refill_delay, rebalance_moves,
+handler_timeout, expand_timeout, kill_timeout, settle_timeout, cancel_memory,
+max_cancelled, max_backlog, max_backlog_bytes and inbox_size, as occamy.Config
+documents them; durations are strings such as "1.5s". Flags win.`,
 		Args: takes(),
 	}
 	f := cmd.Flags()

@@ -2,6 +2,9 @@
 // data directory, so that Occamy needs no installing. It is the real server:
 // other processes connect to it by its URL, with any NATS client.
 //
+// The example of [Start] connects package nats to it; that of package nats
+// serves a request over it.
+//
 // It knows nothing of Occamy beyond the defaults that suit it.
 package embedded
 
