@@ -73,12 +73,13 @@ type Config struct {
 	// 30 s. It must not be negative.
 	SettleTimeout time.Duration
 
-	// CancelMemory is how long a cancelled ID is remembered, so that a request
-	// which is still in the queue is not run when it arrives. Zero: 1 min;
-	// negative: not at all.
+	// CancelMemory is how long a cancelled ID is remembered: a request that was
+	// still in its queue is not run when this server takes it within that time.
+	// Zero: 1 min; negative: not at all.
 	CancelMemory time.Duration
 
-	// MaxCancelled is how many cancelled IDs are remembered. Zero: 10,000.
+	// MaxCancelled is how many cancelled IDs are remembered; the oldest goes
+	// first. Zero: 10,000.
 	MaxCancelled int
 
 	// MaxBacklog is how many optional requests are set aside. Zero: 1,000;
