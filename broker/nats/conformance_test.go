@@ -62,6 +62,11 @@ type world struct {
 
 func openWorld(inProcess bool) func(t testing.TB, o brokertest.Options) brokertest.World {
 	return func(t testing.TB, o brokertest.Options) brokertest.World {
+		if o.AckWait == 0 {
+			// What NATS writes to a connection that was cut just then comes
+			// back after the AckWait, which must not outlast the suite's patience.
+			o.AckWait = 10 * time.Second
+		}
 		return &world{
 			server:    startServer(t, embedded.Config{MaxPayload: o.MaxPayload, RelaxSync: true}),
 			cfg:       nats.Config{AckWait: o.AckWait, MaxDeliver: o.MaxDeliver, Keys: o.Keys},
