@@ -1,6 +1,7 @@
 package occamy
 
 import (
+	"context"
 	"errors"
 	"runtime/debug"
 )
@@ -14,19 +15,21 @@ type soundError struct {
 
 // sound returns nil for nil, and a PanicError for an error that cannot even be
 // read, as that of a nil pointer.
-func sound(op string, err error) (checked error) {
-	if err == nil {
-		return nil
+func sound(op string, err error) error {
+	switch err { //nolint:errorlint // a wrapped one is looked at below, at a price
+	case nil, ErrPreempted, ErrOwnerEnded, ErrShutdown, ErrCancelled, context.Canceled:
+		return err // what a task that was stopped says as a rule
 	}
+	return soundly(op, err)
+}
+
+func soundly(op string, err error) (checked error) {
 	defer func() {
 		if v := recover(); v != nil {
 			checked = newPanic(op, v)
 		}
 	}()
-	e := &soundError{err: err, text: err.Error()}
-	_ = errors.Is(err, ErrRequeue)
-	_ = errors.As(err, new(*PanicError))
-	return e
+	return &soundError{err: err, text: err.Error()}
 }
 
 func (e *soundError) Error() string { return e.text }
@@ -51,9 +54,10 @@ func (e *soundError) As(target any) (as bool) {
 	return errors.As(e.err, target)
 }
 
+// isPanic reports whether err is a panic that the server caught.
 func isPanic(err error) bool {
-	var p *PanicError
-	return errors.As(err, &p)
+	_, is := err.(*PanicError) //nolint:errorlint // one that wraps a panic came from code of the user
+	return is
 }
 
 func newPanic(op string, v any) *PanicError {
