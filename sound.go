@@ -16,9 +16,10 @@ type soundError struct {
 // sound returns nil for nil, and a PanicError for an error that cannot even be
 // read, as that of a nil pointer.
 func sound(op string, err error) error {
-	switch err { //nolint:errorlint // a wrapped one is looked at below, at a price
-	case nil, ErrPreempted, ErrOwnerEnded, ErrShutdown, ErrCancelled, context.Canceled:
-		return err // what a task that was stopped says as a rule
+	switch err {
+	// What a task that was stopped says as a rule.
+	case nil, ErrPreempted, ErrOwnerEnded, ErrShutdown, ErrCancelled, context.Canceled: //nolint:errorlint // a wrapped one is looked at below, at a price
+		return err
 	}
 	return soundly(op, err)
 }
