@@ -14,18 +14,18 @@ func TestALeaseEndsBeforeNATSEndsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const ackWait = 30 * time.Second
 		l := newLease(ackWait, time.Now())
-		time.Sleep(26 * time.Second)
+		<-time.After(26 * time.Second)
 		if err := l.lost(); err != nil {
 			t.Errorf("after 26 s of 30 s: %v", err)
 		}
 		sent := time.Now().Add(-time.Second) // a keep-alive, and its answer a second later
 		l.renew(sent)
 		l.renew(sent.Add(-time.Hour)) // an older one does no harm
-		time.Sleep(25 * time.Second)
+		<-time.After(25 * time.Second)
 		if err := l.lost(); err != nil {
 			t.Errorf("26 s after the keep-alive was sent: %v", err)
 		}
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		if err := l.lost(); !errors.Is(err, occamy.ErrDeliveryLost) {
 			t.Errorf("28 s after the keep-alive was sent: %v", err)
 		}
