@@ -42,7 +42,8 @@ func brokerKinds() []brokerKind {
 	}
 }
 
-// connection is what is needed to reach a broker; its settings agree.
+// connection is what is needed to reach a broker. Its settings agree, and
+// Password and Token are there when they stand in a file too.
 type connection struct {
 	settings
 	kind brokerKind

@@ -28,8 +28,12 @@ func (a *app) openForServe(ctx context.Context, c serveConfig, l *link) (broker.
 		if err != nil {
 			return nil, err
 		}
-		l.name, conn.link = redact(c.Broker), l
-		return a.dial(ctx, conn)
+		conn.link = l
+		b, err := a.dial(ctx, conn)
+		if err == nil {
+			l.open(b.Name())
+		}
+		return b, err
 	}
 	if err := c.refuse("the embedded broker", "it asks for a user and a password, or a token, and keeps one copy",
 		"creds", "nkey", "tls-ca", "tls-cert", "tls-key", "replicas", "queue-type"); err != nil {
@@ -56,6 +60,7 @@ func (a *app) startEmbedded(ctx context.Context, c serveConfig, l *link) (broker
 	if err != nil {
 		return nil, errors.Join(err, end(server))
 	}
+	l.open(server.URL())
 	return &hosted{b, server}, nil
 }
 

@@ -13,7 +13,7 @@ import (
 const maxSecret = 64 << 10
 
 // readSecrets puts the password and the token that stand in files in their
-// places, and looks at the other files that the settings name.
+// places too, and looks at the other files that the settings name.
 func (a *app) readSecrets(s *settings) error {
 	for _, f := range []struct {
 		name string
@@ -46,12 +46,11 @@ func (a *app) readSecrets(s *settings) error {
 		if f.into == nil {
 			continue
 		}
-		*f.into = strings.TrimRight(text, "\r\n")
+		*f.into = strings.TrimSpace(text)
 		if *f.into == "" {
 			return hinted(fmt.Errorf("%s is empty", f.file), "it has the secret and nothing else")
 		}
 	}
-	s.PasswordFile, s.TokenFile = "", ""
 	return nil
 }
 

@@ -55,7 +55,7 @@ strings such as "1.5s". Flags win, then the environment.`,
 		Args: takes(),
 	}
 	f := cmd.Flags()
-	flags.settings.flags(f, "embedded, or the `ADDRESS` of a broker (default embedded)")
+	flags.flags(f, "embedded, or the `ADDRESS` of a broker (default embedded)")
 	f.StringVar(&flags.DataDir, "data-dir", "", "`DIRECTORY` of the embedded broker (default: occamy in the user's data directory)")
 	f.IntVar(&flags.Slots, "slots", 0, "the `NUMBER` of slots; 0 means one for each CPU")
 	f.StringVar(&file, "config", "", "read this JSON `FILE`")
@@ -116,7 +116,11 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	}
 	l := &link{say: func(line string) { a.note(line, "") }}
 	config := c.server()
-	config.Monitors.Error = errorMonitor(a.recordError)
+	config.Monitors.Error = errorMonitor(func(err error) {
+		if !l.explains(err) {
+			a.recordError(err)
+		}
+	})
 	if err := checkServer(config); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -55,6 +56,8 @@ func (s *settings) texts() []setting {
 		{name: "queue-type", value: &s.QueueType, help: "RabbitMQ: the `TYPE` of queues that are made, quorum or classic (default quorum)"},
 	}
 }
+
+var goodPrefix = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
 
 // variable is the name of a setting in the environment.
 func variable(name string) string {
@@ -163,6 +166,8 @@ func (s settings) check() error {
 		return usage("there is a user without a password", "--password-file names a file with the password, "+variable("password")+" holds it")
 	case (s.TLSCert == "") != (s.TLSKey == ""):
 		return usage("--tls-cert and --tls-key belong together", "give both, or neither")
+	case s.Prefix != "" && !goodPrefix.MatchString(s.Prefix):
+		return usage("prefix "+quote(s.Prefix)+" cannot be used", "1 to 32 of a-z, 0-9, - and _")
 	case s.Replicas < 0 || s.Replicas > 5:
 		return usage(fmt.Sprintf("%d replicas", s.Replicas), "NATS keeps a message on 1 to 5 servers; 3 suits most clusters")
 	case s.QueueType != "" && s.QueueType != "quorum" && s.QueueType != "classic":
