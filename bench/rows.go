@@ -11,6 +11,7 @@ func families() []family {
 		parallelFamily(),
 		saturatedFamily(),
 		brokerFamily(),
+		jetstreamFamily(),
 		refillFamily(),
 		backlogFamily(),
 		controlScaleFamily(),
