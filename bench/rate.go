@@ -80,7 +80,7 @@ func fill(ctx context.Context, b broker.Broker, n int) error {
 	for range 256 {
 		all.Go(func() {
 			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
-				if err := b.Submit(ctx, broker.Request{Kind: rateKind, ID: strconv.FormatInt(i, 10)}); err != nil {
+				if err := b.Submit(ctx, broker.Request{Kind: rateKind, ID: "fill-" + strconv.FormatInt(i, 10)}); err != nil {
 					cancel(fmt.Errorf("submit: %w", err))
 					return
 				}

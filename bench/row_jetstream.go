@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
@@ -73,10 +74,34 @@ func serveJetstream(ctx context.Context, url string, r *rate, settled func() (bo
 	return serveRate(ctx, r, "jetstream", source, settled)
 }
 
-// bareJetstream consumes a kind as one does without Occamy: a consumer as
-// package nats makes it, and 64 goroutines that do what is to be done with a
-// message and wait until its ack is confirmed.
-func bareJetstream(ctx context.Context, url, kind string, do func(jetstream.Msg)) (stop func() error, err error) {
+func bareJetstreamRate(ctx context.Context, url string, r *rate, settled func() (bool, error)) (_ sample, err error) {
+	acks := newAckers(ctx)
+	messages := make(chan jetstream.Msg)
+	for range rateSlots {
+		acks.all.Go(func() {
+			for m := range messages {
+				r.step()
+				acks.doubleAck(m)
+			}
+		})
+	}
+	stop, err := bareJetstream(ctx, url, rateKind, func(m jetstream.Msg) { messages <- m })
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		err = errors.Join(err, stop(func() error {
+			close(messages)
+			return acks.wait()
+		}))
+	}()
+	return r.sample("jetstream", settled)
+}
+
+// bareJetstream consumes a kind as one does without Occamy, with a consumer as
+// package nats makes it. stop calls drain between the last callback and the end
+// of the connection.
+func bareJetstream(ctx context.Context, url, kind string, callback func(jetstream.Msg)) (stop func(drain func() error) error, err error) {
 	nc, err := natsgo.Connect(url)
 	if err != nil {
 		return nil, err
@@ -92,42 +117,40 @@ func bareJetstream(ctx context.Context, url, kind string, do func(jetstream.Msg)
 	if err != nil {
 		return nil, err
 	}
-	messages := make(chan jetstream.Msg)
-	failed := make(chan error, rateSlots)
-	for range rateSlots {
-		go func() {
-			var err error
-			for m := range messages {
-				do(m)
-				if e := m.DoubleAck(ctx); e != nil && err == nil {
-					err = fmt.Errorf("double ack: %w", e)
-				}
-			}
-			failed <- err
-		}()
-	}
-	consuming, err := consumer.Consume(func(m jetstream.Msg) { messages <- m }, jetstream.PullMaxMessages(rateSlots))
+	consuming, err := consumer.Consume(callback, jetstream.PullMaxMessages(rateSlots))
 	if err != nil {
 		return nil, err
 	}
-	return func() error {
+	return func(drain func() error) error {
+		defer nc.Close()
 		consuming.Stop()
 		<-consuming.Closed()
-		close(messages)
-		var err error
-		for range rateSlots {
-			err = errors.Join(err, <-failed)
-		}
-		nc.Close()
-		return err
+		return drain()
 	}, nil
 }
 
-func bareJetstreamRate(ctx context.Context, url string, r *rate, settled func() (bool, error)) (_ sample, err error) {
-	stop, err := bareJetstream(ctx, url, rateKind, func(jetstream.Msg) { r.step() })
-	if err != nil {
-		return nil, err
+// ackers ack side by side, and keep the first error.
+type ackers struct {
+	ctx context.Context
+	all sync.WaitGroup
+	mu  sync.Mutex
+	err error // guarded by mu
+}
+
+func newAckers(ctx context.Context) *ackers { return &ackers{ctx: ctx} }
+
+// doubleAck returns when NATS has confirmed the ack.
+func (a *ackers) doubleAck(m jetstream.Msg) {
+	if err := m.DoubleAck(a.ctx); err != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.err = errors.Join(a.err, fmt.Errorf("double ack: %w", err))
 	}
-	defer func() { err = errors.Join(err, stop()) }()
-	return r.sample("jetstream", settled)
+}
+
+func (a *ackers) wait() error {
+	a.all.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
 }

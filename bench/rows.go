@@ -12,6 +12,7 @@ func families() []family {
 		saturatedFamily(),
 		brokerFamily(),
 		jetstreamFamily(),
+		jetstreamIdleFamily(),
 		refillFamily(),
 		backlogFamily(),
 		controlScaleFamily(),
