@@ -13,6 +13,7 @@ func families() []family {
 		brokerFamily(),
 		jetstreamFamily(),
 		jetstreamIdleFamily(),
+		reconnectFamily(),
 		refillFamily(),
 		backlogFamily(),
 		controlScaleFamily(),
