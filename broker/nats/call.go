@@ -28,6 +28,7 @@ type calls struct {
 	inbox   string // with the dot at its end
 	next    uint64
 	waiting map[uint64]*call
+	refused error // the account may not read the answers
 	pool    sync.Pool
 }
 
@@ -82,8 +83,23 @@ func (c *calls) arrived(m *natsgo.Msg) {
 // failAll ends all calls that wait.
 func (c *calls) failAll(err error) { c.failIf(func(*call) bool { return true }, err) }
 
-// fail ends the calls to a subject.
+// allow: with a new connection there may be other permissions.
+func (c *calls) allow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = nil
+}
+
+// fail ends the calls to a subject that NATS refuses; all, when it is that of
+// their answers.
 func (c *calls) fail(subject string, err error) {
+	if subject == c.inbox+"*" {
+		c.mu.Lock()
+		c.refused = err
+		c.mu.Unlock()
+		c.failAll(err)
+		return
+	}
 	c.failIf(func(w *call) bool { return w.subject == subject }, err)
 }
 
@@ -108,12 +124,17 @@ func (b *Broker) ask(ctx context.Context, subject string, h natsgo.Header, data 
 	w := c.pool.Get().(*call)
 	w.subject = subject
 	c.mu.Lock()
+	err := c.refused
 	c.next++
 	n := c.next
 	c.waiting[n] = w
 	c.mu.Unlock()
+	if err != nil {
+		c.drop(n, w)
+		return nil, err
+	}
 
-	err := b.nc.PublishMsg(&natsgo.Msg{Subject: subject, Reply: c.inbox + strconv.FormatUint(n, 36), Header: h, Data: data})
+	err = b.nc.PublishMsg(&natsgo.Msg{Subject: subject, Reply: c.inbox + strconv.FormatUint(n, 36), Header: h, Data: data})
 	if err != nil {
 		c.drop(n, w)
 		return nil, b.publishError(err)
@@ -178,16 +199,4 @@ func (b *Broker) retry(ctx context.Context, f func() error) error {
 			return pauseErr
 		}
 	}
-}
-
-// once runs one try of f, which calls JetStream's API through its package: that
-// waits for an answer as long as its context lasts, even for one that was lost.
-func once(ctx context.Context, f func(context.Context) error) error {
-	try, cancel := context.WithTimeout(ctx, tryTime)
-	defer cancel()
-	err := f(try)
-	if err != nil && try.Err() != nil && ctx.Err() == nil {
-		return errNoWord
-	}
-	return err
 }

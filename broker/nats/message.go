@@ -156,7 +156,7 @@ func (m *message) RequeueAfter(ctx context.Context, delay time.Duration) error {
 		h[hdrNotBefore] = []string{strconv.FormatInt(time.Now().Add(delay).UnixNano(), 10)}
 	}
 	err := m.lease.hold(ctx, func(ctx context.Context) error {
-		return m.b.publish(ctx, m.raw.Subject, "copy."+m.delivery, h, m.raw.Data, 0)
+		return m.b.publish(ctx, requestsStream, m.raw.Subject, "copy."+m.delivery, h, m.raw.Data, 0)
 	})
 	if isTooLarge(err) {
 		// Somebody else published it, up to the last byte that NATS takes.
@@ -212,7 +212,7 @@ func (b *Broker) publishOutcome(ctx context.Context, delivery string, o occamy.O
 	if err != nil {
 		return err
 	}
-	return b.publish(ctx, b.names.outcome(o.ID), "", nil, body, 0)
+	return b.publish(ctx, outcomesStream, b.names.outcome(o.ID), "", nil, body, 0)
 }
 
 // PublishProgress implements occamy.ProgressKeeper.
@@ -221,7 +221,7 @@ func (m *message) PublishProgress(ctx context.Context, progress []byte) error {
 	m.progressed = true
 	m.lease.mu.Unlock()
 	return m.lease.hold(ctx, func(ctx context.Context) error {
-		return m.b.publish(ctx, m.b.names.progress(m.key), "", nil, progress, 0)
+		return m.b.publish(ctx, progressStream, m.b.names.progress(m.key), "", nil, progress, 0)
 	})
 }
 

@@ -20,11 +20,13 @@ type pump struct {
 	b      *Broker
 	in     occamy.Intake
 	keys   occamy.HeaderKeys
+	slots  int
 	timing pullTiming
 
 	arrivals     chan *natsgo.Msg // what NATS delivers; sized so that it never fills
 	quit         chan struct{}
 	broken       chan *lane
+	failed       chan error // what ends Consume; holds one
 	watchChanged chan struct{}
 	work         sync.WaitGroup // goroutines for messages that are not handed over, and for set-up
 
@@ -36,7 +38,8 @@ type pump struct {
 	quiet     chan struct{}
 	withdrawn <-chan struct{}
 	ended     bool
-	turn      int // of the lanes with a backlog
+	later     bool // assign is to be called after a while
+	turn      int  // of the lanes with a backlog
 	began     time.Time
 }
 
@@ -47,7 +50,10 @@ type lane struct {
 	ready     bool // the consumer is there
 	preparing bool
 	tried     bool // set up once, or failed to be
+	served    bool // set up once
 	failures  int  // in a row
+	told      string
+	toldAt    time.Time
 
 	inbox   *inbox // nil when nothing is pulled
 	pending int    // messages that wait, as NATS said last
@@ -56,10 +62,11 @@ type lane struct {
 
 func newPump(b *Broker, in occamy.Intake, info occamy.Info) *pump {
 	p := &pump{
-		b: b, in: in, keys: info.Keys.WithDefaults(), timing: b.timing,
+		b: b, in: in, keys: info.Keys.WithDefaults(), slots: info.Slots, timing: b.timing,
 		arrivals:     make(chan *natsgo.Msg, info.Slots+4096),
 		quit:         make(chan struct{}),
 		broken:       make(chan *lane, len(info.Kinds)),
+		failed:       make(chan error, 1),
 		watchChanged: make(chan struct{}, 1),
 		bySub:        make(map[*natsgo.Subscription]*inbox),
 		quiet:        make(chan struct{}),
