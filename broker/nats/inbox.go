@@ -27,14 +27,31 @@ type inbox struct {
 	giveBack bool // its promises go back to the intake
 }
 
-// pull asks NATS for n messages of a lane.
+// pull asks NATS for n messages of a lane, within the limits of its consumer.
 func (p *pump) pull(l *lane, n int, expires time.Duration, noWait bool) {
+	if limit := l.queue.maxWait; limit > 0 {
+		expires = min(expires, limit)
+	}
+	for n > 0 {
+		some := n
+		if limit := l.queue.maxBatch; limit > 0 {
+			some = min(some, limit)
+		}
+		if !p.pullOnce(l, some, expires, noWait) {
+			return
+		}
+		n -= some
+	}
+}
+
+// pullOnce reports whether it could ask.
+func (p *pump) pullOnce(l *lane, n int, expires time.Duration, noWait bool) bool {
 	now := time.Now()
 	if l.inbox == nil {
 		if err := p.openInbox(l, now); err != nil {
 			p.b.cfg.OnError(fmt.Errorf("nats: consume %q: %w", l.kind, err))
 			p.faultLocked(l)
-			return
+			return false
 		}
 	}
 	ib := l.inbox
@@ -63,7 +80,7 @@ func (p *pump) pull(l *lane, n int, expires time.Duration, noWait bool) {
 	body = append(body, '}')
 	reply := ib.prefix + strconv.FormatUint(ib.next, 36) + "_" + strconv.Itoa(n)
 	if err := p.b.nc.PublishRequest(l.queue.pull, reply, body); err != nil {
-		return // not connected: the promises stay free until there is a new connection
+		return false // not connected: the promises stay free until there is a new connection
 	}
 	if end := now.Add(expires); end.After(ib.deadline) {
 		ib.deadline = end
@@ -71,6 +88,7 @@ func (p *pump) pull(l *lane, n int, expires time.Duration, noWait bool) {
 	p.free -= n
 	ib.out += n
 	l.looked = now
+	return true
 }
 
 func (p *pump) openInbox(l *lane, now time.Time) error {
