@@ -62,11 +62,14 @@ func (p *pump) assignAlone() {
 	p.pull(l, p.free, p.timing.expires, false)
 }
 
-func (l *lane) out() int {
-	if l.inbox == nil {
-		return 0
+func (l *lane) out() (n int) {
+	if l.inbox != nil {
+		n = l.inbox.out
 	}
-	return l.inbox.out
+	for _, ib := range l.aging {
+		n += ib.out
+	}
+	return n
 }
 
 // hungry: more messages wait than were pulled, as far as is known.
@@ -185,14 +188,14 @@ func (p *pump) reclaim(ready []*lane) {
 		return
 	}
 	for _, l := range ready {
-		if l.hungry() || l.out() == 0 || l.inbox.probing {
+		if l.hungry() || l.out() == 0 || l.inbox != nil && l.inbox.probing {
 			continue
 		}
 		if l.pending > 0 && time.Since(l.looked) < p.timing.answer {
 			p.assignLater(p.timing.answer)
 			continue
 		}
-		if backlog || l.out() > 1 || !l.inbox.silent {
+		if backlog || l.out() > 1 || l.inbox == nil || !l.inbox.brief {
 			p.retire(l)
 			return
 		}

@@ -68,7 +68,7 @@ func (b *Broker) consume(ctx context.Context, in occamy.Intake, info occamy.Info
 type pullTiming struct {
 	expires   time.Duration // of a pull that waits for what may come
 	heartbeat time.Duration // of the NATS server, while such a pull waits
-	rotate    time.Duration // after which a lane's inbox is replaced, so that no miscount lasts
+	rotate    time.Duration // after which a lane's inbox is replaced at the latest
 	cycle     time.Duration // in which each kind gets its turn, with less credit than kinds
 	probe     time.Duration // between looks at an idle kind while others have a backlog
 	answer    time.Duration // within which NATS answers a pull for messages that wait
@@ -90,7 +90,7 @@ var defaultTiming = pullTiming{
 // acquire takes promises of the intake and hands them to the pump, until ctx
 // ends or the server is closed.
 func (p *pump) acquire(ctx context.Context) error {
-	for {
+	for p.hunger(ctx) {
 		withdrawn := p.in.Withdrawn()
 		n, err := p.in.Acquire(ctx, 1<<30)
 		if errors.Is(err, occamy.ErrServerClosed) {
@@ -104,6 +104,7 @@ func (p *pump) acquire(ctx context.Context) error {
 		}
 		p.promised(n, withdrawn)
 	}
+	return nil
 }
 
 // run pulls until ctx ends, and then gives back what nobody has taken.
@@ -148,7 +149,7 @@ func (p *pump) run(ctx context.Context, connected <-chan struct{}) error {
 
 // attend reacts to what happens beside the messages.
 func (p *pump) attend(ctx context.Context, connected <-chan struct{}) error {
-	tick := time.NewTicker(p.timing.tick)
+	tick := time.NewTimer(p.nextTick())
 	defer tick.Stop()
 	for {
 		select {
@@ -159,10 +160,12 @@ func (p *pump) attend(ctx context.Context, connected <-chan struct{}) error {
 		case <-connected:
 			p.reconnected(ctx)
 		case <-p.watchChanged:
+			tick.Reset(p.nextTick())
 		case <-p.watch():
 			p.withdraw()
 		case <-tick.C:
 			p.check()
+			tick.Reset(p.nextTick())
 		case l := <-p.broken:
 			p.prepare(ctx, l, l.failures)
 		}
@@ -185,6 +188,7 @@ func (p *pump) prepare(ctx context.Context, l *lane, failures int) {
 			defer p.mu.Unlock()
 			l.queue, l.ready, l.preparing, l.tried, l.served = q, true, false, true, true
 			p.assign()
+			p.changed()
 		case ctx.Err() != nil:
 		case p.hopeless(l, err):
 			select {

@@ -30,7 +30,7 @@ func (m *message) publishDead(ctx context.Context, reason string) error {
 	h[hdrDeliveries] = []string{strconv.Itoa(m.attempt)}
 	h[hdrKind] = []string{strconv.QuoteToASCII(m.kind)}
 	h[hdrID] = []string{strconv.QuoteToASCII(m.id)}
-	subject, id := m.b.names.deadLetter(m.kind, m.id), "dead."+m.delivery
+	subject, id := m.b.names.deadLetter(m.kind, m.id), "dead."+m.delivery.String()
 
 	var err error
 	for _, limit := range []int{maxReason, minReason} {
@@ -121,6 +121,7 @@ func (b *Broker) deadLetter(s stored) broker.DeadLetter {
 	if body == nil {
 		body = []byte{}
 	}
+	headers, _ := decodeHeaders(h)
 	return broker.DeadLetter{
 		Key:      keyPrefix + strconv.FormatUint(s.Sequence, 10),
 		ID:       unquoteReason(first(h, hdrID)),
@@ -128,7 +129,7 @@ func (b *Broker) deadLetter(s stored) broker.DeadLetter {
 		Reason:   unquoteReason(first(h, hdrReason)),
 		Time:     s.Time,
 		Attempts: count(h, hdrDeliveries),
-		Headers:  decodeHeaders(h),
+		Headers:  headers,
 		Body:     body,
 	}
 }
