@@ -20,6 +20,7 @@ type Broker struct {
 	out       *link // for publishing
 	pub       publishers
 	setup     setup
+	sessions  sessions
 	closing   atomic.Bool
 	done      chan struct{} // closed by Close
 	running   sync.WaitGroup
@@ -92,6 +93,7 @@ func (b *Broker) Close() error {
 	if b.closing.CompareAndSwap(false, true) {
 		close(b.done)
 		b.running.Wait()
+		b.sessions.flush()
 		b.setOver(broker.ErrClosed)
 		b.cut()
 		b.links.Wait()
