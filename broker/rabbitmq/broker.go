@@ -20,6 +20,11 @@ type Broker struct {
 	out       *link // for publishing
 	pub       publishers
 	setup     setup
+	hub       hub
+	looks     looks
+	progress  progressQueues
+	browsing  browsing
+	kinds     kinds
 	closing   atomic.Bool
 	done      chan struct{} // closed by Close
 	running   sync.WaitGroup
