@@ -101,12 +101,10 @@ func encodeValue(value any, text string) any {
 func decodeHeaders(in amqp.Table) occamy.Headers {
 	out := make(occamy.Headers, len(in)+1)
 	for key, value := range in {
-		if user, ok := strings.CutPrefix(key, escapePrefix); ok {
+		if !reserved(key) {
+			out[key] = value
+		} else if user, ok := strings.CutPrefix(key, escapePrefix); ok && reserved(user) {
 			out[user] = value
-		} else if !reserved(key) {
-			if _, escaped := in[escapePrefix+key]; !escaped {
-				out[key] = value
-			}
 		}
 	}
 	return out
