@@ -21,6 +21,11 @@ type Broker struct {
 	pub       publishers
 	setup     setup
 	sessions  sessions
+	hub       hub
+	looks     looks
+	progress  progressQueues
+	browsing  browsing
+	kinds     kinds
 	closing   atomic.Bool
 	done      chan struct{} // closed by Close
 	running   sync.WaitGroup

@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/occamy-go/occamy/broker/internal/token"
@@ -38,7 +39,7 @@ type names struct {
 	given  Names // filled in
 
 	requests, dead, control, event string // exchanges
-	kinds                          string // a stream
+	kinds, servers                 string // queues
 }
 
 func newNames(prefix string, given Names) (names, error) {
@@ -71,6 +72,7 @@ func newNames(prefix string, given Names) (names, error) {
 		control:  prefix + ".control",
 		event:    prefix + ".event",
 		kinds:    prefix + ".kinds",
+		servers:  prefix + ".servers",
 	}, nil
 }
 
@@ -103,9 +105,17 @@ const (
 	serversKey = "servers"
 )
 
-// Keys of the event exchange.
-func (n names) outcomeKey(id string) string  { return "outcome." + token.Of(id) }
-func (n names) progressKey(id string) string { return "progress." + token.Of(id) }
+// Keys of the event exchange. An event goes to where it is kept, and to those
+// who watch the ID.
+func outcomeKey(stream int) string { return "outcomes." + strconv.Itoa(stream) }
+func progressKey(id string) string { return "progress." + token.Of(id) }
+func watchKey(id string) string    { return "watch." + token.Of(id) }
+
+const progressPrefix = "progress."
 
 func (n names) outcomeStream(i int) string     { return fmt.Sprintf("%s.outcomes.%d", n.prefix, i) }
 func (n names) progressQueue(id string) string { return n.prefix + ".progress." + token.Of(id) }
+
+// lock is the name of an exclusive queue that says that a queue is looked
+// through.
+func (n names) lock(queue string) string { return n.prefix + ".browse." + token.Of(queue) }

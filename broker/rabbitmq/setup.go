@@ -159,19 +159,37 @@ func (b *Broker) ensureKind(ctx context.Context, kind string) error {
 			if err != nil {
 				return err
 			}
-			for _, q := range []queue{b.deadQueue(kind), b.requestQueue(kind)} {
-				if err := b.ensureQueue(ctx, q); err != nil {
-					return err
-				}
+			if err := b.ensureQueue(ctx, b.deadQueue(kind)); err != nil {
+				return err
+			}
+			q := b.requestQueue(kind)
+			there, err := b.hasQueue(ctx, q.name)
+			if err == nil && !there {
+				err = b.noteKind(ctx, kind) // first, so that a queue is never there alone
+			}
+			if err != nil {
+				return err
+			}
+			if err := b.ensureQueue(ctx, q); err != nil {
+				return err
 			}
 		}
-		return b.noteKind(ctx, kind)
+		b.kinds.add(kind)
+		return nil
 	})
 }
 
 // manyReturns is a delivery limit for queues whose messages come back by being
 // looked at.
 const manyReturns = 1 << 30
+
+// browsed returns the arguments of a queue whose messages are looked at.
+func (b *Broker) browsed(args amqp.Table) amqp.Table {
+	if b.cfg.QueueType == Quorum {
+		args["x-delivery-limit"] = int64(manyReturns)
+	}
+	return b.ofType(args)
+}
 
 // ofType returns the arguments of a queue of the config's type.
 func (b *Broker) ofType(args amqp.Table) amqp.Table {
@@ -198,11 +216,7 @@ func (b *Broker) requestQueue(kind string) queue {
 
 func (b *Broker) deadQueue(kind string) queue {
 	n := b.names
-	args := b.ofType(amqp.Table{})
-	if b.cfg.QueueType == Quorum {
-		args["x-delivery-limit"] = int64(manyReturns)
-	}
-	return queue{name: n.deadQueue(kind), args: args, exchange: n.dead, key: n.deadKey(kind)}
+	return queue{name: n.deadQueue(kind), args: b.browsed(amqp.Table{}), exchange: n.dead, key: n.deadKey(kind)}
 }
 
 // publishRequest publishes to the queue of a kind, which it makes sure is there.
