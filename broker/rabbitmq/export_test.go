@@ -33,11 +33,11 @@ func (b *Broker) Sweep(ctx context.Context) error {
 		return err
 	}
 	n := b.names
-	queues, exchanges := []string{n.kinds}, []string{n.requests, n.dead, n.control, n.event}
+	queues, exchanges := []string{n.kinds, n.servers}, []string{n.requests, n.dead, n.control, n.event}
 	for _, k := range kinds {
 		queues = append(queues, n.requestQueue(k.Kind), n.deadQueue(k.Kind))
 	}
-	for i := range 8 {
+	for i := range outcomeStreams {
 		queues = append(queues, n.outcomeStream(i))
 	}
 	seen := make(map[string]bool)
