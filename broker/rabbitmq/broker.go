@@ -20,6 +20,7 @@ type Broker struct {
 	out       *link // for publishing
 	pub       publishers
 	setup     setup
+	sessions  sessions
 	hub       hub
 	looks     looks
 	progress  progressQueues
@@ -100,6 +101,7 @@ func (b *Broker) Close() error {
 	if b.closing.CompareAndSwap(false, true) {
 		close(b.done)
 		b.running.Wait()
+		b.sessions.flush()
 		b.setOver(broker.ErrClosed)
 		b.cut()
 		b.links.Wait()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -27,7 +29,8 @@ type session struct {
 	over     bool
 	retired  bool      // no more deliveries come: close when all are settled
 	blocks   []*block  // that may still deliver
-	unacked  *delivery // a ring; the deliveries that are out
+	unacked  *delivery // a ring; the deliveries that are out, by their tags
+	acks     acks      // that are to be sent
 	used     int       // how many those are
 	peak     int       // the most they were since the last look at it
 	drawn    int       // the prefetches of the consumers that run
@@ -52,6 +55,7 @@ var (
 
 func newSession(l *lane, ch *amqp.Channel) *session {
 	s := &session{c: l.c, lane: l, kind: l.kind, ch: ch}
+	s.acks.due = make(chan struct{}, 1)
 	s.life, s.end = context.WithCancelCause(context.Background())
 	closes := ch.NotifyClose(make(chan *amqp.Error, 1))
 	go func() {
@@ -61,6 +65,8 @@ func newSession(l *lane, ch *amqp.Channel) *session {
 		}
 		s.lose(cause)
 	}()
+	go s.sendAcks()
+	l.c.b.sessions.add(s)
 	return s
 }
 
@@ -83,6 +89,7 @@ func (s *session) lose(cause error) {
 	}
 	s.mu.Unlock()
 	s.end(cause)
+	s.c.b.sessions.remove(s)
 	for _, f := range tell {
 		f()
 	}
@@ -98,11 +105,8 @@ func (s *session) fail(cause error) {
 func (s *session) retire() {
 	s.mu.Lock()
 	s.retired = true
-	empty := s.used == 0 && !s.over
 	s.mu.Unlock()
-	if empty {
-		s.fail(errOver)
-	}
+	s.acks.wake()
 }
 
 // lostError is what who comes too late gets.
@@ -121,24 +125,37 @@ func (s *session) add(m *delivery) bool {
 	if s.over {
 		return false
 	}
-	if s.unacked == nil {
-		m.prev, m.next = m, m
-		s.unacked = m
-	} else {
-		head := s.unacked
-		m.prev, m.next = head.prev, head
-		head.prev.next, head.prev = m, m
+	s.acks.saw(m.raw.DeliveryTag)
+	s.link(m)
+	if s.used >= s.drawn {
+		s.c.poke()
 	}
+	return true
+}
+
+// link puts m into the ring of what is out, by its tag. Deliveries of several
+// consumers may come in a slightly different order. mu is held.
+func (s *session) link(m *delivery) {
 	s.used++
 	s.peak = max(s.peak, s.used)
 	m.block.out++
 	if m.block.cancelled {
 		s.leftover++
 	}
-	if s.used >= s.drawn {
-		s.c.poke()
+	head := s.unacked
+	if head == nil {
+		m.prev, m.next, s.unacked = m, m, m
+		return
 	}
-	return true
+	after := head.prev
+	for after != head && after.raw.DeliveryTag > m.raw.DeliveryTag {
+		after = after.prev
+	}
+	if after == head && head.raw.DeliveryTag > m.raw.DeliveryTag {
+		after, s.unacked = head.prev, m
+	}
+	m.prev, m.next = after, after.next
+	after.next.prev, after.next = m, m
 }
 
 // unlink is called with mu held.
@@ -159,7 +176,7 @@ func (s *session) unlink(m *delivery) {
 	}
 }
 
-// ack tells the broker that a delivery is done with. It is sent once.
+// ack has the broker told that a delivery is done with, once.
 func (s *session) ack(m *delivery) error {
 	s.mu.Lock()
 	switch m.state {
@@ -172,33 +189,22 @@ func (s *session) ack(m *delivery) error {
 	}
 	m.state = settled
 	s.unlink(m)
-	last := s.retired && s.used == 0
+	s.acks.add(m.raw.DeliveryTag)
 	s.mu.Unlock()
-	return s.sent(m, last, s.ch.Ack(m.raw.DeliveryTag, false))
-}
-
-// sent is told what came of sending the settlement of a delivery.
-func (s *session) sent(m *delivery, last bool, err error) error {
-	if err != nil {
-		s.mu.Lock()
-		m.state = lost
-		s.mu.Unlock()
-		s.lose(err)
-		return s.lostError()
-	}
-	if last {
-		s.fail(errOver)
-		return nil
-	}
-	if m.block.draining.Load() {
-		s.lane.rouse() // its credit has come back
-	}
-	s.c.settled()
+	s.freed(m)
 	return nil
 }
 
+// freed has the credit of a delivery that was settled used.
+func (s *session) freed(m *delivery) {
+	if m.block.draining.Load() {
+		s.lane.rouse()
+	}
+	s.c.settled()
+}
+
 // refuse gives a delivery back to the broker, which counts that, or has the
-// broker make a dead letter of it.
+// broker make a dead letter of it. Until that is sent, it counts as being out.
 func (s *session) refuse(m *delivery, requeue bool) {
 	s.mu.Lock()
 	if m.state != out {
@@ -206,10 +212,63 @@ func (s *session) refuse(m *delivery, requeue bool) {
 		return
 	}
 	m.state = settled
-	s.unlink(m)
+	s.mu.Unlock()
+	if err := s.ch.Nack(m.raw.DeliveryTag, false, requeue); err != nil {
+		s.lose(err) // so it goes back by itself
+		return
+	}
+	s.mu.Lock()
+	if !s.over {
+		s.unlink(m)
+	}
+	s.mu.Unlock()
+	s.acks.wake()
+	s.freed(m)
+}
+
+// sendAcks tells the broker what was acked, until the session is over. Whoever
+// acks does not wait for it: AMQP confirms no ack, so once it is written it may
+// be lost as well.
+func (s *session) sendAcks() {
+	for {
+		select {
+		case <-s.acks.due:
+		case <-s.life.Done():
+			return
+		}
+		if !s.flushAcks() {
+			return
+		}
+	}
+}
+
+// flushAcks sends what is there; false when the session is over.
+func (s *session) flushAcks() bool {
+	s.acks.sending.Lock()
+	defer s.acks.sending.Unlock()
+	s.mu.Lock()
+	lowest := s.acks.seen + 1
+	if s.unacked != nil {
+		lowest = min(lowest, s.unacked.raw.DeliveryTag)
+	}
+	tags, upTo := s.acks.take(lowest)
 	last := s.retired && s.used == 0
 	s.mu.Unlock()
-	_ = s.sent(m, last, s.ch.Nack(m.raw.DeliveryTag, false, requeue)) // or it goes back by itself
+	var err error
+	if upTo > 0 {
+		err = s.ch.Ack(upTo, true)
+	}
+	for i := 0; i < len(tags) && err == nil; i++ {
+		err = s.ch.Ack(tags[i], false)
+	}
+	if err != nil {
+		s.lose(err)
+		return false
+	}
+	if last {
+		s.fail(errOver)
+	}
+	return !last
 }
 
 // held is the credit that the session has drawn and not given back.
@@ -344,4 +403,35 @@ func (s *session) hold(ctx context.Context, m *delivery, f func(context.Context)
 		return fmt.Errorf("%w; %w", s.lostError(), err)
 	}
 	return err
+}
+
+// sessions are those that are not over.
+type sessions struct {
+	mu   sync.Mutex
+	live map[*session]struct{}
+}
+
+func (all *sessions) add(s *session) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.live == nil {
+		all.live = make(map[*session]struct{})
+	}
+	all.live[s] = struct{}{}
+}
+
+func (all *sessions) remove(s *session) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	delete(all.live, s)
+}
+
+// flush sends what was acked before the connection is closed.
+func (all *sessions) flush() {
+	all.mu.Lock()
+	live := slices.Collect(maps.Keys(all.live))
+	all.mu.Unlock()
+	for _, s := range live {
+		s.flushAcks()
+	}
 }
