@@ -34,7 +34,10 @@ type Broker struct {
 	closed    chan struct{}      // closed when Close is over
 }
 
-var _ broker.Broker = (*Broker)(nil)
+var (
+	_ broker.Broker     = (*Broker)(nil)
+	_ broker.NewWatcher = (*Broker)(nil)
+)
 
 // Open connects to RabbitMQ. It returns once there is a connection (at once with
 // Config.Background), or an error when ctx ends before that, when the broker
