@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/occamy-go/occamy/broker/internal/token"
 )
 
 // setup remembers which streams are there, until there is reason to doubt it: a
@@ -165,7 +167,7 @@ func (b *Broker) findQueue(ctx context.Context, kind string, slots int) (queue, 
 		return queue{}, err
 	}
 	want := jetstream.ConsumerConfig{
-		Durable:       token(kind) + "_" + strconv.FormatInt(requests.Created.UnixNano(), 36),
+		Durable:       token.Of(kind) + "_" + strconv.FormatInt(requests.Created.UnixNano(), 36),
 		Description:   "Requests of kind " + kind,
 		FilterSubject: b.names.request(kind),
 		AckPolicy:     jetstream.AckExplicitPolicy,
