@@ -15,6 +15,7 @@ import (
 type fault struct {
 	name  string
 	lasts time.Duration // about; requests are sent all the while
+	blows int           // how often it strikes
 	run   func(ctx context.Context, w *world) error
 }
 
@@ -22,16 +23,16 @@ type fault struct {
 // process may be silent before its requests are given to others.
 func faults(lease time.Duration) []fault {
 	return []fault{
-		{"connection_cut", 7 * time.Second, cutConnections},
-		{"connection_stalled", 8*time.Second + lease, stallConnections},
-		{"connection_half_open", 10 * time.Second, halfOpenConnections},
-		{"slow_link", 5 * time.Second, slowLinks},
-		{"server_killed", 6 * time.Second, killServers},
-		{"server_stopped", 5*time.Second + lease, stopServer},
-		{"server_shutdown", 5 * time.Second, shutDownServers},
-		{"client_cut", 4 * time.Second, cutClient},
-		{"broker_restarted", 8 * time.Second, restartNode},
-		{"leader_killed", 10 * time.Second, killLeader},
+		{"connection_cut", 7 * time.Second, 4, cutConnections},
+		{"connection_stalled", 8*time.Second + lease, 2, stallConnections},
+		{"connection_half_open", 10 * time.Second, 2, halfOpenConnections},
+		{"slow_link", 5 * time.Second, 1, slowLinks},
+		{"server_killed", 6 * time.Second, 3, killServers},
+		{"server_stopped", 5*time.Second + lease, 1, stopServer},
+		{"server_shutdown", 5 * time.Second, 3, shutDownServers},
+		{"client_cut", 4 * time.Second, 1, cutClient},
+		{"broker_restarted", 8 * time.Second, 1, restartNode},
+		{"leader_killed", 10 * time.Second, 1, killLeader},
 	}
 }
 
@@ -42,6 +43,7 @@ type world struct {
 	fleet   *fleet
 	log     *record.Log
 	watch   *busyWatch
+	burst   func(ctx context.Context, n int) error // sends so many requests of the phase, if there are
 	lease   time.Duration
 	number  atomic.Int64
 }
@@ -73,11 +75,16 @@ func (w *world) strike(name string, h hits, f func() error) error {
 	return nil
 }
 
-// busy returns once a server runs some requests, or after a while: the auditor
-// does not accept a fault that hit nothing.
+// busy returns once a server runs some requests, and sees to it that there are
+// some: the auditor does not accept a fault that hit nothing.
 func (w *world) busy(ctx context.Context, server int) error {
 	late := time.Now().Add(5 * time.Second)
-	for w.watch.running(w.fleet.server(server)) < 2 && time.Now().Before(late) {
+	for try := 0; w.watch.running(w.fleet.server(server)) < 2 && time.Now().Before(late); try++ {
+		if try%50 == 0 {
+			if err := w.burst(ctx, 10); err != nil {
+				return err
+			}
+		}
 		if err := pause(ctx, 2*time.Millisecond); err != nil {
 			return err
 		}
@@ -165,6 +172,9 @@ func restartNode(ctx context.Context, w *world) error {
 	}
 	return w.strikeNode(ctx, "broker_restarted", max(node, 0), leaders, func(node int) error {
 		if err := w.cluster.Stop(ctx, node); err != nil {
+			return err
+		}
+		if err := pause(ctx, 2*time.Second); err != nil {
 			return err
 		}
 		return w.cluster.Start(ctx, node)

@@ -61,13 +61,14 @@ func halfOpenConnections(ctx context.Context, w *world) error {
 	directions := []string{down, up}
 	return w.each(ctx, "connection_half_open", w.servers()[1:], func(i int) error {
 		direction := directions[i%2]
-		dead := inUse(w.wires.of(i))
+		begun := time.Now()
+		dead := inUse(w.wires.of(i), begun.Add(-quiet))
 		heal, err := hurt(dead, "timeout", `{"timeout":0}`, direction)
 		if err == nil {
 			found, cancel := context.WithTimeout(ctx, w.lease+10*time.Second)
 			defer cancel()
 			err = until(found, "the server connects anew", func() (bool, error) {
-				return slices.ContainsFunc(inUse(w.wires.of(i)), func(one *wire) bool { return !slices.Contains(dead, one) }), nil
+				return slices.ContainsFunc(inUse(w.wires.of(i), begun), func(one *wire) bool { return !slices.Contains(dead, one) }), nil
 			})
 		}
 		return errors.Join(err, heal())

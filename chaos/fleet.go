@@ -85,7 +85,10 @@ func (f *fleet) server(i int) *child {
 // close ends all servers, in order where they still can.
 func (f *fleet) close() {
 	f.mu.Lock()
-	f.closing = true
+	if !f.closing {
+		f.closing = true
+		f.log.Write(record.Event{What: record.Closing})
+	}
 	f.mu.Unlock()
 	var ending sync.WaitGroup
 	for _, c := range f.current {

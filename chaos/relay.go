@@ -4,13 +4,16 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
-// relay stands between a proxy and a broker node and knows how many
-// connections there are: whether a process uses that node now.
+// relay stands between a proxy and a broker node and knows whether a process
+// uses that node now.
 type relay struct {
 	listener net.Listener
 	to       string
+	heard    atomic.Int64 // when something last travelled, in Unix nanoseconds
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{} // of both sides
@@ -49,17 +52,27 @@ func (r *relay) accept() {
 				delete(r.conns, c)
 			}
 		})
-		r.wg.Go(func() { defer end(); _, _ = io.Copy(to, from) })
-		r.wg.Go(func() { defer end(); _, _ = io.Copy(from, to) })
+		r.wg.Go(func() { defer end(); _, _ = io.Copy(to, hearing{from, r}) })
+		r.wg.Go(func() { defer end(); _, _ = io.Copy(from, hearing{to, r}) })
 	}
 }
 
-// live says whether there is a connection.
-func (r *relay) live() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.conns) > 0
+// hearing is a connection that notes when something comes.
+type hearing struct {
+	io.Reader
+	relay *relay
 }
+
+func (h hearing) Read(p []byte) (int, error) {
+	n, err := h.Reader.Read(p)
+	if n > 0 {
+		h.relay.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// heardSince says whether something has travelled since then.
+func (r *relay) heardSince(t time.Time) bool { return r.heard.Load() > t.UnixNano() }
 
 func (r *relay) close() {
 	_ = r.listener.Close()

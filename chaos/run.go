@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/occamy-go/occamy/chaos/record"
@@ -47,9 +48,9 @@ func (o options) phases() ([]phase, error) {
 	chosen := faults(o.lease)
 	switch {
 	case o.poison > 0:
-		chosen = []fault{{"poison", time.Duration(o.limit+2) * (o.lease + time.Second), nil}}
+		chosen = []fault{{"poison", time.Duration(o.limit+2) * (o.lease + time.Second), 0, nil}}
 	case o.calm:
-		chosen = []fault{{"", 5 * time.Second, nil}}
+		chosen = []fault{{"", 5 * time.Second, 0, nil}}
 	case o.fault != "":
 		var names []string
 		all := chosen
@@ -186,7 +187,6 @@ func act(ctx context.Context, phases []phase, o options, w *world, s *submitter,
 	}
 	s.waiting.Wait()
 	fmt.Fprintf(say, "chaos: all is over; %d of %d sent\n", len(ids), o.requests+o.poison)
-	w.log.Write(record.Event{What: record.Closing})
 	w.fleet.close()
 	s.sweep(ctx, ids)
 	if err := w.fleet.err; err != nil {
@@ -196,32 +196,72 @@ func act(ctx context.Context, phases []phase, o options, w *world, s *submitter,
 }
 
 // act sends the requests of the phase and has its fault happen meanwhile. A
-// few go first, so that it finds work.
+// few go first, so that it finds work; some go together, when it is about to
+// strike; and what is left when it is over goes quickly.
 func (p phase) act(ctx context.Context, w *world, send func(n int) error) error {
-	over := make(chan error, 1)
+	q := queue{next: p.first, last: p.last, send: send}
+	w.burst = q.burst
 	share := p.last - p.first + 1
-	head := min(share/4, 40)
-	every := float64(p.lasts) / float64(max(share-head, 1))
-	began := false
-	for n := p.first; n <= p.last; n++ {
-		if err := send(n); err != nil {
-			return err
+	if err := q.burst(ctx, min(share/4, 40)); err != nil {
+		return err
+	}
+	over := make(chan error, 1)
+	go func() { over <- p.strike(ctx, w) }()
+	reserved := min(perBlow*p.blows, q.left()/2)
+	every := float64(p.lasts) * 1.2 / float64(max(q.left()-reserved, 1))
+	for q.left() > 0 {
+		select {
+		case struck := <-over:
+			over <- struck
+			every, reserved = min(every, float64(afterwards)), 0
+		default:
 		}
-		if n-p.first < head {
+		if q.left() <= reserved {
+			if err := pause(ctx, afterwards); err != nil {
+				return err
+			}
 			continue
 		}
-		if !began {
-			began = true
-			go func() { over <- p.strike(ctx, w) }()
+		if err := q.burst(ctx, 1); err != nil {
+			return err
 		}
 		if err := pause(ctx, time.Duration(every*rand.ExpFloat64())); err != nil {
 			return err
 		}
 	}
-	if !began {
-		return p.strike(ctx, w)
-	}
 	return <-over
+}
+
+// afterwards is the pace at which the rest of a phase is sent.
+const afterwards = 8 * time.Millisecond
+
+// perBlow is how many requests are kept back for each blow of a fault.
+const perBlow = 12
+
+// queue has the requests of a phase that are still to be sent.
+type queue struct {
+	mu         sync.Mutex
+	next, last int
+	send       func(n int) error
+}
+
+func (q *queue) left() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.last - q.next + 1
+}
+
+// burst sends up to n of them.
+func (q *queue) burst(ctx context.Context, n int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for ; n > 0 && q.next <= q.last; n-- {
+		if err := q.send(q.next); err != nil {
+			return err
+		}
+		q.next++
+	}
+	return context.Cause(ctx)
 }
 
 func (p phase) strike(ctx context.Context, w *world) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
@@ -70,22 +71,26 @@ func (w *wires) of(ends ...int) []*wire {
 	return all
 }
 
+// quiet is how long a connection may be without traffic: less than two of the
+// broker's heartbeats.
+const quiet = 1500 * time.Millisecond
+
 // used are the ends that are connected to a node now.
 func (w *wires) used(node int) []int {
 	var ends []int
 	for end, row := range w.byEnd {
-		if row[node].relay.live() {
+		if row[node].relay.heardSince(time.Now().Add(-quiet)) {
 			ends = append(ends, end)
 		}
 	}
 	return ends
 }
 
-// inUse are those of some wires that carry a connection now.
-func inUse(all []*wire) []*wire {
+// inUse are those of some wires over which something has travelled since then.
+func inUse(all []*wire, since time.Time) []*wire {
 	var used []*wire
 	for _, one := range all {
-		if one.relay.live() {
+		if one.relay.heardSince(since) {
 			used = append(used, one)
 		}
 	}
@@ -120,15 +125,20 @@ func (w *wire) add(toxic, direction string, toxicity int, attributes string) err
 	return nil
 }
 
-// hurt adds a toxic to wires; the returned function takes it away.
+// hurt adds a toxic to wires; the returned function takes it away, of all
+// wires at the same time: what a wire has held has to flow off first.
 func hurt(all []*wire, toxic, attributes string, directions ...string) (heal func() error, err error) {
 	heal = func() error {
-		var errs []error
-		for _, w := range all {
-			for _, direction := range directions {
-				errs = append(errs, w.proxy.Toxics.RemoveToxic(context.Background(), toxic+"_"+direction))
-			}
+		errs := make([]error, len(all))
+		var healing sync.WaitGroup
+		for i, w := range all {
+			healing.Go(func() {
+				for _, direction := range directions {
+					errs[i] = errors.Join(errs[i], w.proxy.Toxics.RemoveToxic(context.Background(), toxic+"_"+direction))
+				}
+			})
 		}
+		healing.Wait()
 		return errors.Join(errs...)
 	}
 	for _, w := range all {

@@ -138,11 +138,17 @@ func (r *request) told() time.Time {
 	return r.outcomes[0].Time
 }
 
-// ended is when a run that began with start ended; zero: its process did first.
-func (r *request) ended(start record.Event) time.Time {
+// ended is when a run that began with start ended, itself or with its process;
+// zero: it did not.
+func (c *course) ended(r *request, start record.Event) time.Time {
 	for _, e := range r.ends {
 		if e.PID == start.PID && e.Attempt == start.Attempt && !e.Time.Before(start.Time) {
 			return e.Time
+		}
+	}
+	for _, d := range c.deaths {
+		if d.PID == start.PID && !d.Time.Before(start.Time) {
+			return d.Time
 		}
 	}
 	return time.Time{}
@@ -159,7 +165,7 @@ func (c *course) count(f *fault) {
 			f.open++
 		}
 		for _, s := range r.starts {
-			end := r.ended(s)
+			end := c.ended(r, s)
 			if slices.Contains(f.servers, s.Server) && s.Time.Before(f.begin) && (end.IsZero() || end.After(f.begin)) {
 				f.ran++
 				break
@@ -196,10 +202,21 @@ func (c *course) unsure() (n int) {
 	return n
 }
 
+// span is a time in which nothing happened.
+type span struct{ from, to time.Time }
+
+func (s span) length() time.Duration { return s.to.Sub(s.from) }
+
 // gap is the longest time without the end of a run while some request was open.
-func (c *course) gap() (longest time.Duration) {
+func (c *course) gap() (longest span) {
 	open := make(map[string]bool)
 	var since time.Time
+	until := func(t time.Time) {
+		if s := (span{since, t}); s.length() > longest.length() {
+			longest = s
+		}
+		since = t
+	}
 	for _, e := range c.events {
 		switch {
 		case e.What == record.Sent:
@@ -210,15 +227,14 @@ func (c *course) gap() (longest time.Duration) {
 		case e.What == record.Outcome && open[e.ID]:
 			delete(open, e.ID)
 			if len(open) == 0 {
-				longest = max(longest, e.Time.Sub(since))
+				until(e.Time)
 			}
 		case e.What == record.DoEnd && len(open) > 0:
-			longest = max(longest, e.Time.Sub(since))
-			since = e.Time
+			until(e.Time)
 		}
 	}
 	if last := len(c.events) - 1; len(open) > 0 {
-		longest = max(longest, c.events[last].Time.Sub(since)) // until somebody gave up
+		until(c.events[last].Time) // when somebody gave up
 	}
 	return longest
 }

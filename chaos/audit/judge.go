@@ -31,7 +31,7 @@ func (f finding) String() string {
 // judge decides. A request is lost, or wrong in one or several ways; what
 // concerns no single request counts as wrong.
 func (c *course) judge(torn []string) (verdict, []finding) {
-	v := verdict{Broker: c.run.Broker, Faults: []string{}, Requests: c.run.Requests, Gap: c.gap().Milliseconds()}
+	v := verdict{Broker: c.run.Broker, Faults: []string{}, Requests: c.run.Requests, Gap: c.gap().length().Milliseconds()}
 	for _, f := range c.faults {
 		if !slices.Contains(v.Faults, f.name) {
 			v.Faults = append(v.Faults, f.name)
@@ -54,8 +54,9 @@ func (c *course) judge(torn []string) (verdict, []finding) {
 			found = append(found, finding{id: id, text: "nobody sent it"})
 		}
 	}
-	for range c.run.Requests - len(c.order) {
-		found = append(found, finding{lost: true, text: "a request was not even sent"})
+	if n := c.run.Requests - len(c.order); n > 0 {
+		found = append(found, finding{lost: true, text: fmt.Sprintf("%d requests were not even sent", n)})
+		v.Lost += n - 1
 	}
 	for _, f := range found {
 		if f.lost {

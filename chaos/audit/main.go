@@ -69,9 +69,11 @@ func report(say io.Writer, c *course, v verdict, found []finding) {
 		fmt.Fprintln(say, "audit:", f)
 	}
 	for _, f := range c.faults {
-		fmt.Fprintf(say, "audit: fault %2d %-22s %5.1f s, hit %d requests that ran there and %d that were open\n",
-			f.number, f.name, f.end.Sub(f.begin).Seconds(), f.ran, f.open)
+		fmt.Fprintf(say, "audit: fault %2d at %s %-20s %5.1f s, hit %d requests that ran there; %d were open\n",
+			f.number, clock(f.begin), f.name, f.end.Sub(f.begin).Seconds(), f.ran, f.open)
 	}
+	gap := c.gap()
+	fmt.Fprintf(say, "audit: no progress from %s to %s\n", clock(gap.from), clock(gap.to))
 	helped, interrupted := c.helped()
 	fmt.Fprintf(say, "audit: %d requests with assistants, %d of them lost some to other requests; %d runs in all, %d tries to submit again\n",
 		helped, interrupted, c.runs(), c.unsure())
