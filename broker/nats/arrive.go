@@ -24,6 +24,10 @@ func (p *pump) dispatch() {
 
 func (p *pump) arrived(raw *natsgo.Msg) {
 	now := time.Now()
+	if raw.Subject == provedSubject {
+		p.proved(raw)
+		return
+	}
 	p.mu.Lock()
 	ib := p.bySub[raw.Sub]
 	p.mu.Unlock()
@@ -38,7 +42,7 @@ func (p *pump) arrived(raw *natsgo.Msg) {
 		p.status(ib, raw, now)
 		return
 	}
-	m, err := newMessage(p.b, ib.queue, p.keys, raw, now)
+	m, err := newMessage(p.b, ib.queue, p.keys, raw, now, p.proof)
 	if err != nil {
 		p.b.cfg.OnError(err)
 		return
@@ -60,11 +64,16 @@ func (p *pump) took(ib *inbox, pending int, now time.Time) {
 }
 
 // deliver hands a message to the intake, unless it is not to run: not yet, not
-// any more, or not here.
+// any more, not here, or not by us.
 func (p *pump) deliver(m *message, raw *natsgo.Msg) {
 	p.mu.Lock()
 	ended := p.ended
 	p.mu.Unlock()
+	if m.lease.lost() != nil {
+		// It was held up on its way until NATS gave it to somebody else.
+		p.in.Release(1)
+		return
+	}
 	if at, ok := notBefore(raw.Header); ok {
 		if early := time.Until(at); early > 0 {
 			p.aside("postpone", m, func(ctx context.Context) error { return m.nak(ctx, early) })

@@ -117,6 +117,11 @@ func (p *pump) run(ctx context.Context, connected <-chan struct{}) error {
 			failed <- err
 		}
 	}()
+	proved := make(chan struct{})
+	go func() {
+		defer close(proved)
+		p.prove(acquiring)
+	}()
 	dispatched := make(chan struct{})
 	go func() {
 		defer close(dispatched)
@@ -134,6 +139,7 @@ func (p *pump) run(ctx context.Context, connected <-chan struct{}) error {
 
 	stop()
 	<-acquired
+	<-proved
 	p.end()
 	close(p.quit)
 	<-dispatched
@@ -183,6 +189,10 @@ func (p *pump) prepare(ctx context.Context, l *lane, failures int) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		l.queue, l.ready, l.preparing, l.tried = q, true, false, true
+		select {
+		case p.readied <- struct{}{}:
+		default:
+		}
 		p.assign()
 	})
 }

@@ -40,14 +40,14 @@ var (
 	_ occamy.ProgressKeeper   = (*message)(nil)
 )
 
-func newMessage(b *Broker, q queue, keys occamy.HeaderKeys, raw *natsgo.Msg, received time.Time) (*message, error) {
+func newMessage(b *Broker, q queue, keys occamy.HeaderKeys, raw *natsgo.Msg, received, proof time.Time) (*message, error) {
 	meta, err := raw.Metadata()
 	if err != nil {
 		return nil, fmt.Errorf("nats: delivery without its data: %w", err)
 	}
 	m := &message{
 		b: b, raw: raw, headers: decodeHeaders(raw.Header),
-		lease: newLease(q.ackWait, deliveredAt(received, meta.Timestamp, q.ackWait)), ackWait: q.ackWait,
+		lease: newLease(q.ackWait, deliveredAt(received, proof, meta.Timestamp, q.ackWait)), ackWait: q.ackWait,
 		kind: q.kind, pending: int(min(meta.NumPending, 1<<30)),
 	}
 	if _, ok := m.headers[keys.Kind]; !ok {
@@ -75,14 +75,19 @@ func newMessage(b *Broker, q queue, keys occamy.HeaderKeys, raw *natsgo.Msg, rec
 	return m, nil
 }
 
-// deliveredAt is when the lease began, as far as can be told. What is received
-// may have lain in a buffer of a busy process; but it was not delivered before
-// it was stored, which for most messages is just before.
-func deliveredAt(received, stored time.Time, ackWait time.Duration) time.Time {
-	if lag := received.Sub(stored); lag > 0 && lag <= ackWait/4 {
+// deliveredAt is when the lease began, as far as can be told, and no later. What
+// is received may have lain in a buffer; but it was delivered after the proof,
+// and not before it was stored, which for most messages is just before.
+func deliveredAt(received, proof, stored time.Time, ackWait time.Duration) time.Time {
+	at := received
+	if !proof.IsZero() && proof.Before(received) {
+		at = proof
+	}
+	lag := received.Sub(stored)
+	if lag > 0 && lag <= ackWait/4 && (proof.IsZero() || received.Add(-lag).After(at)) {
 		return received.Add(-lag)
 	}
-	return received
+	return at
 }
 
 func (m *message) Headers() occamy.Headers { return m.headers }

@@ -27,6 +27,8 @@ type pump struct {
 	broken       chan *lane
 	watchChanged chan struct{}
 	work         sync.WaitGroup // goroutines for messages that are not handed over, and for set-up
+	readied      chan struct{}  // holds one token after a lane has become ready
+	proof        time.Time      // what comes now was delivered after it; zero: unknown. Of the goroutine of dispatch
 
 	mu        sync.Mutex // guards all below; the intake's Acquire is not called under it
 	lanes     []*lane
@@ -61,6 +63,7 @@ func newPump(b *Broker, in occamy.Intake, info occamy.Info) *pump {
 		quit:         make(chan struct{}),
 		broken:       make(chan *lane, len(info.Kinds)),
 		watchChanged: make(chan struct{}, 1),
+		readied:      make(chan struct{}, 1),
 		bySub:        make(map[*natsgo.Subscription]*inbox),
 		quiet:        make(chan struct{}),
 		began:        time.Now(),
