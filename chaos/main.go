@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -30,7 +31,10 @@ func main() {
 	flag.IntVar(&o.limit, "limit", 5, "how many servers a request may crash")
 	keep := flag.Bool("keep", os.Getenv("KEEP") == "1", "keep the folder of the run")
 	flag.Parse()
-	exit(whole(o, *keep))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := whole(ctx, o, *keep, os.Stdout, os.Stderr)
+	stop()
+	exit(err)
 }
 
 func exit(err error) {
@@ -45,17 +49,16 @@ func exit(err error) {
 	os.Exit(1)
 }
 
-// whole is a run with its verdict.
-func whole(o options, keep bool) (err error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+// whole is a run with its verdict, which goes to out. The error is that of the
+// auditor when something was lost or wrong.
+func whole(ctx context.Context, o options, keep bool, out, say io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "occamy-chaos-")
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if keep {
-			fmt.Fprintln(os.Stderr, "chaos: kept", dir)
+			fmt.Fprintln(say, "chaos: kept", dir)
 			return
 		}
 		err = errors.Join(err, os.RemoveAll(dir))
@@ -63,16 +66,16 @@ func whole(o options, keep bool) (err error) {
 	// The second program, ready before anything breaks.
 	auditor := filepath.Join(dir, "auditor")
 	building := exec.CommandContext(ctx, "go", "build", "-o", auditor, "github.com/occamy-go/occamy/chaos/audit")
-	building.Stderr = os.Stderr
+	building.Stderr = say
 	if err := building.Run(); err != nil {
 		return fmt.Errorf("build the auditor: %w", err)
 	}
-	failed := run(ctx, o, dir, os.Stderr)
+	failed := run(ctx, o, dir, say)
 	if failed != nil {
-		fmt.Fprintln(os.Stderr, "chaos: the run failed:", failed)
+		fmt.Fprintln(say, "chaos: the run failed:", failed)
 	}
 	audit := exec.Command(auditor, auditDir(dir))
-	audit.Stdout, audit.Stderr = os.Stdout, os.Stderr
+	audit.Stdout, audit.Stderr = out, say
 	if err := audit.Run(); err != nil {
 		return err
 	}

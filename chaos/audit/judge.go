@@ -37,6 +37,9 @@ func (c *course) judge(torn []string) (verdict, []finding) {
 			v.Faults = append(v.Faults, f.name)
 		}
 	}
+	if len(c.poisoned) > 0 {
+		v.Faults = append(v.Faults, "poison")
+	}
 	found := c.story(torn)
 	for _, id := range c.order {
 		r := c.requests[id]
