@@ -339,8 +339,8 @@ func TestPoison(t *testing.T) {
 			f.change("p", record.Outcome, func(e *record.Event) { e.Status = "completed" })
 		}, "wrong: p: it completed, which it cannot"},
 		{"run too often", func(f *forgery) {
-			f.change("", record.Run, func(e *record.Event) { e.Limit = 4 })
-		}, "wrong: p: it ran 5 times; the limit is 4"},
+			f.change("", record.Run, func(e *record.Event) { e.Limit = 3 })
+		}, "wrong: p: it ran 5 times; the limit is 3"},
 		{"never run", func(f *forgery) { f.drop(is("p", record.DoStart)) }, "wrong: p: it ran 0 times"},
 		{"buried too early", func(f *forgery) {
 			f.change("p", record.Dead, func(e *record.Event) { e.Attempt = 2 })
