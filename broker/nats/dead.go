@@ -12,6 +12,7 @@ import (
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/broker/internal/token"
 )
 
 // maxReason is how much of a reason a dead letter keeps, in bytes as it
@@ -148,7 +149,7 @@ func kindOfDead(subject string) string {
 		return ""
 	}
 	t := tokens[len(tokens)-2]
-	if kind, ok := untoken(t); ok {
+	if kind, ok := token.Text(t); ok {
 		return kind
 	}
 	return t

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/occamy-go/occamy/broker/internal/token"
 )
 
 // setup remembers that the streams are there, until there is reason to doubt
@@ -133,7 +135,7 @@ func (b *Broker) findQueue(ctx context.Context, kind string) (queue, error) {
 	if err != nil {
 		return queue{}, err
 	}
-	name := token(kind) + "_" + strconv.FormatInt(requests.Created.UnixNano(), 36)
+	name := token.Of(kind) + "_" + strconv.FormatInt(requests.Created.UnixNano(), 36)
 	info, err := b.consumer(ctx, kind, name)
 	if err != nil {
 		return queue{}, fmt.Errorf("nats: consumer of kind %q: %w", kind, err)

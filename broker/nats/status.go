@@ -10,6 +10,7 @@ import (
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/broker/internal/token"
 )
 
 func sortedSnapshots(byID map[string]occamy.Snapshot) []occamy.Snapshot {
@@ -108,7 +109,7 @@ func (b *Broker) countSubjects(ctx context.Context, stream, filter string) (map[
 // kindOf reads the kind from the subject of a queue.
 func kindOf(subject string) string {
 	t := lastToken(subject)
-	if kind, ok := untoken(t); ok {
+	if kind, ok := token.Text(t); ok {
 		return kind
 	}
 	return t
