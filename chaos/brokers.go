@@ -10,6 +10,7 @@ import (
 
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/nats"
+	"github.com/occamy-go/occamy/broker/rabbitmq"
 )
 
 // brokerOrder says how a process reaches the broker.
@@ -34,6 +35,12 @@ func (o brokerOrder) open(ctx context.Context, problem func(error)) (broker.Brok
 			Options: []natsgo.Option{natsgo.PingInterval(time.Second)},
 			OnError: problem,
 		})
+	case "rabbitmq":
+		return rabbitmq.Open(ctx, rabbitmq.Config{
+			URL:        "amqp://" + strings.Join(o.Hosts, ",amqp://"),
+			MaxDeliver: o.Limit,
+			OnError:    problem,
+		})
 	}
-	return nil, fmt.Errorf("no broker %q; there is nats", o.Broker)
+	return nil, fmt.Errorf("no broker %q; there are nats and rabbitmq", o.Broker)
 }

@@ -37,8 +37,10 @@ func startCluster(ctx context.Context, o options, dir string) (cluster, error) {
 	switch o.broker {
 	case "nats":
 		return startNats(ctx, o, dir)
+	case "rabbitmq":
+		return startRabbit(ctx, o, dir)
 	}
-	return nil, fmt.Errorf("no broker %q; there is nats", o.broker)
+	return nil, fmt.Errorf("no broker %q; there are nats and rabbitmq", o.broker)
 }
 
 // nodeName is the name of a broker node in the audit log.

@@ -25,7 +25,7 @@ type natsCluster struct {
 	js jetstream.JetStream
 }
 
-func startNats(ctx context.Context, o options, dir string) (_ *natsCluster, err error) {
+func startNats(ctx context.Context, o options, dir string) (_ cluster, err error) {
 	n := o.nodes
 	ports, err := freePorts(2 * n)
 	if err != nil {

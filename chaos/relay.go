@@ -14,6 +14,7 @@ type relay struct {
 	listener net.Listener
 	to       string
 	heard    atomic.Int64 // when something last travelled, in Unix nanoseconds
+	opened   atomic.Int64 // when the last connection was made
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{} // of both sides
@@ -41,6 +42,7 @@ func (r *relay) accept() {
 			_ = from.Close() // the node is down
 			continue
 		}
+		r.opened.Store(time.Now().UnixNano())
 		r.mu.Lock()
 		r.conns[from], r.conns[to] = struct{}{}, struct{}{}
 		r.mu.Unlock()
@@ -73,6 +75,9 @@ func (h hearing) Read(p []byte) (int, error) {
 
 // heardSince says whether something has travelled since then.
 func (r *relay) heardSince(t time.Time) bool { return r.heard.Load() > t.UnixNano() }
+
+// openedSince says whether a connection has been made since then.
+func (r *relay) openedSince(t time.Time) bool { return r.opened.Load() > t.UnixNano() }
 
 func (r *relay) close() {
 	_ = r.listener.Close()

@@ -71,9 +71,9 @@ func (w *wires) of(ends ...int) []*wire {
 	return all
 }
 
-// quiet is how long a connection may be without traffic: less than two of the
-// broker's heartbeats.
-const quiet = 1500 * time.Millisecond
+// quiet is how long a connection may be without traffic: two heartbeats of a
+// broker.
+const quiet = 2500 * time.Millisecond
 
 // used are the ends that are connected to a node now.
 func (w *wires) used(node int) []int {
