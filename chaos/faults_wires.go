@@ -45,7 +45,7 @@ func cutClient(ctx context.Context, w *world) error {
 func stallConnections(ctx context.Context, w *world) error {
 	held := 2500 * time.Millisecond
 	return w.each(ctx, "connection_stalled", w.servers()[:2], func(i int) error {
-		heal, err := hurt(w.wires.of(i), "latency", `{"latency":3600000}`, up, down)
+		heal, err := hurt(w.wires.of(i), "hold", `{}`, up, down)
 		if err == nil {
 			err = pause(ctx, held)
 		}

@@ -29,6 +29,7 @@ type wire struct {
 
 func newWires(servers int, nodes []string) (*wires, error) {
 	zerolog.SetGlobalLevel(zerolog.Disabled)
+	registerHold()
 	toxi := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	w := &wires{client: servers}
 	for end := range servers + 1 {

@@ -221,6 +221,19 @@ func TestWhatMustBeFound(t *testing.T) {
 			f.runs("r3", 8030, "s1", 11, 1)
 			f.add("orchestrator", 8000, record.Event{What: record.Unsure, ID: "r3", Error: "no answer"})
 		}, 0, 1, "wrong: r3: ran on s2"},
+		{"run again, but the client was cut when it was confirmed", func(f *forgery) {
+			f.runs("r3", 8030, "s1", 11, 1)
+			f.fault(2, "client_cut", 8015, 8100, "client")
+		}, 0, 1, "wrong: r3: ran on s2"},
+		{"a late start, on a server that no fault hit", func(f *forgery) {
+			f.add("s1", 8010, record.Event{What: record.DoStart, ID: "r3", Server: "s1", PID: 11, Attempt: 1})
+			f.change("r3", record.DoStart, func(e *record.Event) {
+				if e.Server == "s2" {
+					e.Attempt = 2
+				}
+			})
+			f.fault(2, "connection_stalled", 8005, 8025, "s2")
+		}, 0, 1, "wrong: r3: ran on s2 (22) at 12:00:08.002 and again on s1"},
 		{"a zombie's ack", func(f *forgery) {
 			began := at(4010) // s2 has begun to run it at 4000
 			f.add("s1", 4012, record.Event{What: record.Settled, ID: "r2", Server: "s1", PID: 11, Attempt: 1, Op: record.Ack, Began: &began})
@@ -275,9 +288,20 @@ func TestWhatIsExcused(t *testing.T) {
 			f.runs("r3", 8030, "s1", 11, 2)
 			f.fault(2, "connection_stalled", 8005, 8025, "s2")
 		},
+		"its server was hit before it ran, and then ran it after another": func(f *forgery) {
+			f.add("s1", 8010, record.Event{What: record.DoStart, ID: "r3", Server: "s1", PID: 11, Attempt: 1})
+			f.change("r3", record.DoStart, func(e *record.Event) {
+				if e.Server == "s2" {
+					e.Attempt = 2
+				}
+			})
+			f.request("r4", 7000, "s2", 22)
+			f.change("r4", record.Outcome, func(e *record.Event) { e.Time = at(7900) })
+			f.change("", record.Run, func(e *record.Event) { e.Requests = 4 })
+			f.fault(2, "server_stopped", 7500, 8009, "s1")
+		},
 		"the client was cut while it submitted": func(f *forgery) {
 			f.runs("r3", 8030, "s1", 11, 1)
-			f.add("orchestrator", 8000, record.Event{What: record.Unsure, ID: "r3", Error: "no answer"})
 			f.fault(2, "client_cut", 7990, 8100, "client")
 			f.change("r2", record.Outcome, func(e *record.Event) { e.Time = at(7995) }) // so that something is open
 		},

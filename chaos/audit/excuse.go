@@ -20,15 +20,19 @@ func (f *fault) within(from, to time.Time) bool {
 }
 
 // excused says whether a request that ran as a and then again as b did so for
-// good reason: a fault hit the process of a, its connection or its broker node
-// between the two, or it hit the client while that submitted, so that it did so
-// twice.
+// good reason: a fault hit the process that had the earlier of the deliveries,
+// its connection or its broker node, before the second run; or it hit the client
+// while that submitted, so that it did so twice.
 func (c *course) excused(r *request, a, b record.Event) bool {
+	had := a.Server
+	if b.Attempt < a.Attempt {
+		had = b.Server // it was held up, and ran after the one that replaced it
+	}
 	for _, f := range c.faults {
-		if slices.Contains(f.servers, a.Server) && f.within(a.Time, b.Time) {
+		if slices.Contains(f.servers, had) && f.within(a.Time, b.Time) {
 			return true
 		}
-		if f.client && r.unsure > 0 && f.within(r.sent[0].Time, cmpOr(r.confirmed, b.Time)) {
+		if f.client && f.within(r.sent[0].Time, cmpOr(r.confirmed, b.Time)) {
 			return true
 		}
 	}
