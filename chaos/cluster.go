@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -73,7 +74,7 @@ func until(ctx context.Context, what string, f func() (bool, error)) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w (%v)", what, context.Cause(ctx), last)
+			return errors.Join(fmt.Errorf("%s: %w", what, context.Cause(ctx)), last)
 		}
 	}
 }

@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/occamy-go/occamy/chaos/record"
 )
 
 // The processes of a run are this test binary.
@@ -86,13 +91,67 @@ func TestPoisonEndsAmongTheDeadLetters(t *testing.T) {
 // A run that is interrupted is no good run, and leaves no process behind.
 func TestInterrupted(t *testing.T) {
 	o := small
+	o.requests, o.calm = 100_000, true
 	dir := t.TempDir()
-	ctx, interrupt := context.WithTimeout(t.Context(), 6*time.Second)
+	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	o.requests = 100_000
-	o.calm = true
-	if err := run(ctx, o, dir, t.Output()); err == nil {
+	over := make(chan error, 1)
+	go func() { over <- run(ctx, o, dir, t.Output()) }()
+	logs := func() (all []byte) {
+		paths, err := filepath.Glob(filepath.Join(auditDir(dir), "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, text...)
+		}
+		return all
+	}
+	working, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := until(working, "requests run", func() (bool, error) { return bytes.Contains(logs(), []byte("do_end")), nil })
+	if err != nil {
+		t.Error(err)
+	}
+	interrupt()
+	if err := <-over; err == nil {
 		t.Error("the run was not interrupted")
+	}
+	servers := 0
+	for line := range bytes.Lines(logs()) {
+		var e record.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.What == record.Started {
+			servers++
+			if err := syscall.Kill(e.PID, 0); !errors.Is(err, syscall.ESRCH) {
+				t.Errorf("process %d of server %s is still there: %v", e.PID, e.Server, err)
+			}
+		}
+	}
+	if servers != o.servers {
+		t.Errorf("%d servers were started; want %d", servers, o.servers)
+	}
+}
+
+// A process ends when whoever started it does, however that ends.
+func TestNoOrphans(t *testing.T) {
+	c, err := startChild(childOrder{Node: &natsOrder{Name: "n", Dir: t.TempDir()}}, filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.stdin.Close(); err != nil { // as the end of this process would
+		t.Fatal(err)
+	}
+	select {
+	case <-c.ended:
+	case <-time.After(20 * time.Second):
+		t.Errorf("it goes on: %v", c.kill())
 	}
 }
 
