@@ -5,12 +5,16 @@ GO          ?= go
 FLAGS       ?=
 FUZZTIME    ?= 10s
 ROWS        ?=
+BROKER      ?= nats
+REQUESTS    ?= 10000
+FAULT       ?=
+POISON      ?= 0
 GOLANGCI    := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 MODULES     := $(patsubst %/go.mod,%,$(wildcard go.mod */go.mod))
 MODULES     := $(patsubst go.mod,.,$(MODULES))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race cover fuzz bench bench-once fmt vet lint ci clean
+.PHONY: help demo build test race cover fuzz bench bench-once chaos chaos-short fmt vet lint ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +46,13 @@ bench: ## measure what the library must reach (ROWS='request preempt' for some r
 bench-once: ## run each benchmark once, to see that it works
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 	cd bench && $(GO) test -count=1 ./...
+
+chaos: ## break things while requests run (BROKER=rabbitmq REQUESTS=600 FAULT=leader_killed POISON=3 KEEP=1)
+	@cd chaos && $(GO) build -o ../bin/chaos . && exec ../bin/chaos -broker '$(BROKER)' -requests '$(REQUESTS)' -fault '$(FAULT)' -poison '$(POISON)'
+
+chaos-short: ## the same in short, for each broker
+	@$(MAKE) --no-print-directory chaos REQUESTS=600 BROKER=nats
+	@$(MAKE) --no-print-directory chaos REQUESTS=600 BROKER=rabbitmq
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')

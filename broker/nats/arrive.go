@@ -104,6 +104,8 @@ func (p *pump) deliver(m *message, raw *natsgo.Msg, ended bool) int {
 	switch {
 	case m.crashes >= p.b.cfg.MaxDeliver:
 		p.aside("bury", m, m.bury)
+	case m.suspect():
+		p.aside("set apart", m, m.setApart)
 	case ended:
 		p.aside("give back", m, func(ctx context.Context) error { return m.RequeueAfter(ctx, 0) })
 	default:
