@@ -74,10 +74,10 @@ func (r run) start(ctx context.Context, out, errs *output, args ...string) int {
 		connect: connect,
 	}
 	if r.broker != nil {
-		a.connect = func(context.Context, string, func(error)) (broker.Broker, error) { return keepOpen{r.broker}, nil }
+		a.connect = func(context.Context, connection) (broker.Broker, error) { return keepOpen{r.broker}, nil }
 	}
 	if r.unconnected {
-		a.connect = func(context.Context, string, func(error)) (broker.Broker, error) {
+		a.connect = func(context.Context, connection) (broker.Broker, error) {
 			return nil, errors.New("it tried to connect")
 		}
 	}
