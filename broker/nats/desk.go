@@ -1,12 +1,8 @@
 package nats
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -14,6 +10,7 @@ import (
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/broker/internal/packed"
 )
 
 // A desk takes what goes to every server that it concerns: control messages,
@@ -163,7 +160,8 @@ func (d *desk) read() {
 	for {
 		select {
 		case m := <-d.mail:
-			d.in.HandleControl(&controlMessage{headers: decodeHeaders(m.Header), body: m.Data})
+			headers, _ := decodeHeaders(m.Header)
+			d.in.HandleControl(&controlMessage{headers: headers, body: m.Data})
 			if m.Reply != "" {
 				// Whoever gets no answer is told that nobody took it.
 				if err := m.Respond([]byte("+OK")); err != nil {
@@ -188,51 +186,15 @@ func (m *controlMessage) Body() []byte                       { return m.body }
 func (m *controlMessage) Ack(context.Context) error          { return nil }
 func (m *controlMessage) Reject(context.Context, bool) error { return nil }
 
-// A snapshot that is longer than this is sent compressed.
-const plainSnapshot = 16 << 10
-
 // answer gives the snapshot to whoever asks.
 func (d *desk) answer(m *natsgo.Msg) {
-	body, err := encodeSnapshot(d.in.Snapshot())
+	body, err := packed.Marshal(d.in.Snapshot())
 	if err == nil {
 		err = m.Respond(body)
 	}
 	if err != nil {
 		d.b.cfg.OnError(fmt.Errorf("nats: send the snapshot: %w", err))
 	}
-}
-
-func encodeSnapshot(s occamy.Snapshot) ([]byte, error) {
-	body, err := json.Marshal(s)
-	if err != nil || len(body) <= plainSnapshot {
-		return body, err
-	}
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	if _, err := w.Write(body); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return packed.Bytes(), nil
-}
-
-// maxSnapshot bounds what a few bytes from outside can unpack to.
-const maxSnapshot = 256 << 20
-
-func decodeSnapshot(body []byte) (s occamy.Snapshot, err error) {
-	if len(body) > 2 && body[0] == 0x1f && body[1] == 0x8b {
-		r, err := gzip.NewReader(bytes.NewReader(body))
-		if err != nil {
-			return s, err
-		}
-		if body, err = io.ReadAll(io.LimitReader(r, maxSnapshot)); err != nil {
-			return s, err
-		}
-	}
-	err = json.Unmarshal(body, &s)
-	return s, err
 }
 
 // Servers implements broker.Broker.
@@ -271,8 +233,8 @@ func (b *Broker) gather(ctx context.Context, answers <-chan *natsgo.Msg, wait ti
 			if first(m.Header, "Status") == "503" {
 				return []occamy.Snapshot{}, nil // nobody is there, as NATS knows at once
 			}
-			s, err := decodeSnapshot(m.Data)
-			if err != nil {
+			var s occamy.Snapshot
+			if err := packed.Unmarshal(m.Data, &s); err != nil {
 				b.cfg.OnError(fmt.Errorf("nats: unreadable snapshot: %w", err))
 				continue
 			}

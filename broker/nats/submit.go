@@ -10,6 +10,7 @@ import (
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/broker/internal/token"
 )
 
 // Submit implements broker.Broker. A request of the same kind and ID within two
@@ -25,8 +26,8 @@ func (b *Broker) Submit(ctx context.Context, r broker.Request) error {
 	if err != nil {
 		return err
 	}
-	once := "request." + token(r.Kind) + "." + token(r.ID)
-	return b.publish(ctx, b.names.request(r.Kind), once, h, r.Body, headroom)
+	once := "request." + token.Of(r.Kind) + "." + token.Of(r.ID)
+	return b.publish(ctx, requestsStream, b.names.request(r.Kind), once, h, r.Body, headroom)
 }
 
 // Optional implements broker.Broker. It returns once the NATS server has the

@@ -1,0 +1,205 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// errAbandoned: ctx ended before the confirmation came.
+var errAbandoned = errors.New("rabbitmq: nobody waits for the confirmation")
+
+// inFlight is how many messages may wait for their confirmation.
+const inFlight = 1024
+
+// publishers has the channel over which messages are published.
+type publishers struct {
+	name string // of this connection, in message IDs
+	ids  atomic.Uint64
+
+	gate chan struct{} // holds one token; who has it may open the channel
+	mu   sync.Mutex
+	live *publisher
+}
+
+// publisher is a channel with confirmations. Its goroutine alone publishes on
+// it, since a write knows no context.
+type publisher struct {
+	ch     *amqp.Channel
+	jobs   chan *job
+	places chan struct{} // one for each message in flight
+	over   chan struct{} // closed with the channel
+
+	mu       sync.Mutex
+	err      *amqp.Error // why the channel was closed
+	returns  chan amqp.Return
+	returned map[string]bool // message IDs, until their publisher looks
+}
+
+// job is a message to publish.
+type job struct {
+	exchange, key string
+	mandatory     bool
+	msg           amqp.Publishing
+
+	sent         chan struct{} // closed once it is sent, or will not be
+	confirmation *amqp.DeferredConfirmation
+}
+
+// publisher returns the channel that all share, or opens one for the caller
+// alone, who leaves it.
+func (b *Broker) publisher(ctx context.Context, alone bool) (*publisher, error) {
+	if alone {
+		return b.newPublisher(ctx)
+	}
+	if p := b.pub.current(); p != nil {
+		return p, nil
+	}
+	select {
+	case <-b.pub.gate:
+	case <-ctx.Done():
+		return nil, b.unconfirmed(ctx)
+	}
+	defer func() { b.pub.gate <- struct{}{} }()
+	if p := b.pub.current(); p != nil {
+		return p, nil
+	}
+	p, err := b.newPublisher(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.pub.mu.Lock()
+	defer b.pub.mu.Unlock()
+	b.pub.live = p
+	return p, nil
+}
+
+func (ps *publishers) current() *publisher {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p := ps.live; p != nil {
+		select {
+		case <-p.over:
+			ps.live = nil
+		default:
+			return p
+		}
+	}
+	return nil
+}
+
+func (b *Broker) newPublisher(ctx context.Context) (*publisher, error) {
+	conn, err := b.out.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return abandon(ctx, func() (*publisher, error) {
+		ch, err := conn.Channel()
+		if err != nil {
+			return nil, err
+		}
+		if err := ch.Confirm(false); err != nil {
+			return nil, err
+		}
+		p := &publisher{
+			ch:       ch,
+			jobs:     make(chan *job),
+			places:   make(chan struct{}, inFlight),
+			over:     make(chan struct{}),
+			returns:  ch.NotifyReturn(make(chan amqp.Return, inFlight)),
+			returned: make(map[string]bool),
+		}
+		closes := ch.NotifyClose(make(chan *amqp.Error, 1))
+		go p.guard(closes)
+		go p.run()
+		return p, nil
+	}, (*publisher).leave)
+}
+
+// leave closes the channel in the background.
+func (p *publisher) leave() { go func() { _ = p.ch.Close() }() }
+
+func (p *publisher) guard(closes <-chan *amqp.Error) {
+	e := <-closes
+	p.mu.Lock()
+	p.err = e
+	p.mu.Unlock()
+	close(p.over)
+}
+
+func (p *publisher) run() {
+	for {
+		select {
+		case j := <-p.jobs:
+			j.confirmation, _ = p.ch.PublishWithDeferredConfirm(j.exchange, j.key, j.mandatory, false, j.msg)
+			close(j.sent) // without a confirmation the channel is over
+		case <-p.over:
+			return
+		}
+	}
+}
+
+// await returns once the broker has said what became of a message.
+func (p *publisher) await(ctx context.Context, j *job) error {
+	select {
+	case <-j.sent:
+	case <-ctx.Done():
+		return errAbandoned
+	}
+	if j.confirmation == nil {
+		return p.closed()
+	}
+	select {
+	case <-j.confirmation.Done():
+	case <-ctx.Done():
+		return errAbandoned
+	}
+	switch {
+	case j.confirmation.Acked() && j.mandatory && p.wasReturned(j.msg.MessageId):
+		return errNoRoute
+	case j.confirmation.Acked():
+		return nil
+	case p.ch.IsClosed():
+		return p.closed()
+	}
+	return errNack
+}
+
+// wasReturned says whether no queue took a message. The broker returns it before
+// it confirms it, so the return is here already.
+func (p *publisher) wasReturned(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		select {
+		case r, ok := <-p.returns:
+			if ok {
+				p.returned[r.MessageId] = true
+				continue
+			}
+		default:
+		}
+		break
+	}
+	was := p.returned[id]
+	delete(p.returned, id)
+	return was
+}
+
+// closed says why the channel is closed: errCut, unless the broker closed it for
+// what a message asked.
+func (p *publisher) closed() error {
+	if !p.ch.IsClosed() {
+		_ = p.ch.Close() // a message could not be written, so nothing can
+	}
+	<-p.over
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.err; e != nil && e.Server && e.Recover {
+		return e
+	}
+	return errCut
+}

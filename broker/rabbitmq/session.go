@@ -1,0 +1,504 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/occamy-go/occamy"
+)
+
+// session is one channel over which requests of one kind come: the epoch of
+// their deliveries. What was delivered in it is settled in it or not at all,
+// since on another channel its number would name another delivery.
+type session struct {
+	c    *consumer
+	lane *lane
+	kind string
+	ch   *amqp.Channel
+	life context.Context // ends, with the cause, when the session is over
+	end  context.CancelCauseFunc
+
+	finishing atomic.Bool
+
+	mu       sync.Mutex
+	over     bool
+	retired  bool      // no more deliveries come: close when all are settled
+	blocks   []*block  // that may still deliver
+	unacked  *delivery // a ring; the deliveries that are out, by their tags
+	acks     acks      // that are to be sent
+	used     int       // how many those are
+	peak     int       // the most they were since the last look at it
+	drawn    int       // the prefetches of the consumers that run
+	leftover int       // deliveries that are out of consumers that were cancelled
+}
+
+// block is one AMQP consumer, and with it a share of the credit. A running
+// consumer's prefetch cannot be changed, so credit comes and goes in blocks.
+type block struct {
+	tag       string
+	prefetch  int
+	out       int           // guarded by session.mu
+	cancelled bool          // guarded by session.mu
+	draining  atomic.Bool   // as cancelled, for who does not hold mu
+	done      chan struct{} // closed when the last delivery has been taken in
+}
+
+var (
+	errCancelled = errors.New("rabbitmq: the broker cancelled the consumer")
+	errOver      = errors.New("rabbitmq: the channel is closed")
+)
+
+func newSession(l *lane, ch *amqp.Channel) *session {
+	s := &session{c: l.c, lane: l, kind: l.kind, ch: ch}
+	s.life, s.end = context.WithCancelCause(context.Background())
+	l.c.b.sessions.add(s)
+	closes := ch.NotifyClose(make(chan *amqp.Error, 1))
+	go func() {
+		var cause error = errOver
+		if e := <-closes; e != nil {
+			cause = e
+		}
+		s.lose(cause)
+		l.c.b.sessions.remove(s)
+	}()
+	return s
+}
+
+// lose ends the session: what is out of it belongs to the broker again.
+func (s *session) lose(cause error) {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return
+	}
+	s.over = true
+	var tell []func()
+	for s.unacked != nil {
+		m := s.unacked
+		s.unlink(m)
+		m.state = lost
+		if m.onLost != nil {
+			tell = append(tell, m.onLost)
+		}
+	}
+	s.mu.Unlock()
+	s.end(cause)
+	for _, f := range tell {
+		f()
+	}
+}
+
+// fail closes the channel, for a reason of our own.
+func (s *session) fail(cause error) {
+	s.lose(cause)
+	go func() { _ = s.ch.Close() }() // it may be closed, and the connection gone
+}
+
+// lostError is what who comes too late gets.
+func (s *session) lostError() error {
+	cause := context.Cause(s.life)
+	if cause == nil || errors.Is(cause, errOver) {
+		return fmt.Errorf("rabbitmq: the channel of the delivery is closed: %w", occamy.ErrDeliveryLost)
+	}
+	return fmt.Errorf("rabbitmq: the channel of the delivery is closed (%w): %w", cause, occamy.ErrDeliveryLost)
+}
+
+// add takes note of a delivery; false when the session is over.
+func (s *session) add(m *delivery) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return false
+	}
+	s.acks.saw(m.raw.DeliveryTag)
+	s.link(m)
+	if s.used >= s.drawn {
+		s.c.poke()
+	}
+	return true
+}
+
+// link puts m into the ring of what is out, by its tag. Deliveries of several
+// consumers may come in a slightly different order. mu is held.
+func (s *session) link(m *delivery) {
+	s.used++
+	s.peak = max(s.peak, s.used)
+	m.block.out++
+	if m.block.cancelled {
+		s.leftover++
+	}
+	head := s.unacked
+	if head == nil {
+		m.prev, m.next, s.unacked = m, m, m
+		return
+	}
+	after := head.prev
+	for after != head && after.raw.DeliveryTag > m.raw.DeliveryTag {
+		after = after.prev
+	}
+	if after == head && head.raw.DeliveryTag > m.raw.DeliveryTag {
+		after, s.unacked = head.prev, m
+	}
+	m.prev, m.next = after, after.next
+	after.next.prev, after.next = m, m
+}
+
+// unlink is called with mu held.
+func (s *session) unlink(m *delivery) {
+	if m.next == m {
+		s.unacked = nil
+	} else {
+		m.prev.next, m.next.prev = m.next, m.prev
+		if s.unacked == m {
+			s.unacked = m.next
+		}
+	}
+	m.prev, m.next = nil, nil
+	s.used--
+	m.block.out--
+	if m.block.cancelled {
+		s.leftover--
+	}
+}
+
+// ack has the broker told that a delivery is done with, once.
+func (s *session) ack(m *delivery) error {
+	s.mu.Lock()
+	switch m.state {
+	case settled:
+		s.mu.Unlock()
+		return nil
+	case lost:
+		s.mu.Unlock()
+		return s.lostError()
+	}
+	m.state = settled
+	s.unlink(m)
+	turn := s.acks.add(m.raw.DeliveryTag)
+	s.mu.Unlock()
+	if err := s.sendAcks(turn); err != nil {
+		s.mu.Lock()
+		m.state = lost
+		s.mu.Unlock()
+		return s.lostError()
+	}
+	s.freed(m)
+	return nil
+}
+
+// freed has the credit of a delivery that was settled used.
+func (s *session) freed(m *delivery) {
+	if m.block.draining.Load() {
+		s.lane.rouse()
+	}
+	s.c.settled()
+}
+
+// refuse gives a delivery back to the broker, which counts that, or has the
+// broker make a dead letter of it. Until that is sent, it counts as being out.
+func (s *session) refuse(m *delivery, requeue bool) {
+	s.mu.Lock()
+	if m.state != out {
+		s.mu.Unlock()
+		return
+	}
+	m.state = settled
+	s.mu.Unlock()
+	if err := s.ch.Nack(m.raw.DeliveryTag, false, requeue); err != nil {
+		s.lose(err) // so it goes back by itself
+		return
+	}
+	s.mu.Lock()
+	if !s.over {
+		s.unlink(m)
+	}
+	s.mu.Unlock()
+	s.freed(m)
+	s.closeIfDone()
+}
+
+// sendAcks returns once the ack that got that turn is written. Whoever comes
+// while others are being written waits, and then sends all that have come.
+func (s *session) sendAcks(turn uint64) error {
+	s.acks.sending.Lock()
+	defer s.acks.sending.Unlock()
+	if s.acks.err != nil && turn >= s.acks.broken {
+		return s.acks.err
+	}
+	if s.acks.sent >= turn {
+		return nil
+	}
+	before := s.acks.sent
+	s.mu.Lock()
+	lowest := s.acks.seen + 1
+	if s.unacked != nil {
+		lowest = min(lowest, s.unacked.raw.DeliveryTag)
+	}
+	tags, upTo := s.acks.take(lowest)
+	last := s.retired && s.used == 0
+	s.mu.Unlock()
+	var err error
+	if upTo > 0 {
+		err = s.ch.Ack(upTo, true)
+		s.acks.wrote()
+	}
+	for i := 0; i < len(tags) && err == nil; i++ {
+		err = s.ch.Ack(tags[i], false)
+		s.acks.wrote()
+	}
+	if err != nil {
+		s.acks.broken, s.acks.err = before+1, err
+		s.lose(err)
+	} else if last {
+		s.finish()
+	}
+	return err
+}
+
+// retire closes the channel once all its deliveries are settled.
+func (s *session) retire() {
+	s.mu.Lock()
+	s.retired = true
+	s.mu.Unlock()
+	s.closeIfDone()
+}
+
+func (s *session) closeIfDone() {
+	s.acks.sending.Lock() // so that nothing is on its way
+	defer s.acks.sending.Unlock()
+	s.mu.Lock()
+	done := s.retired && s.used == 0 && len(s.acks.waiting) == 0
+	s.mu.Unlock()
+	if done {
+		s.finish()
+	}
+}
+
+// finish closes the channel, with nothing out, in the background.
+func (s *session) finish() {
+	if s.finishing.Swap(true) {
+		return
+	}
+	go func() {
+		if s.acks.fresh() {
+			if err := s.settleUp(); err != nil {
+				s.fail(err)
+				return
+			}
+		}
+		s.fail(errOver)
+	}()
+}
+
+// settleUp returns once the broker has taken all acks. A quorum queue takes them
+// in the background: RabbitMQ holds back those beyond 32 that it has not taken,
+// and loses them when the channel is closed just then, so that the requests are
+// delivered again. To begin and end a consumer makes it catch up.
+func (s *session) settleUp() error {
+	k, err := s.start(1, amqp.Table{"x-priority": int32(math.MinInt32)}, s.giveBack)
+	if err != nil {
+		return err
+	}
+	return s.drop(k)
+}
+
+// giveBack takes in what comes while nobody wants it.
+func (s *session) giveBack(k *block, raw amqp.Delivery) {
+	m := newDelivery(s, k, raw)
+	if !s.add(m) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.life, giveBackTime)
+	defer cancel()
+	if err := m.giveBack(ctx); err != nil {
+		s.refuse(m, true)
+	}
+}
+
+// held is the credit that the session has drawn and not given back.
+func (s *session) held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drawn + s.leftover
+}
+
+// hasLeftover says whether consumers that were cancelled have deliveries out.
+func (s *session) hasLeftover() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leftover > 0
+}
+
+// claim says what the session uses, since the last time it was asked.
+func (s *session) claim() (peak, drawn int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	peak, s.peak = s.peak, s.used
+	return peak, s.drawn
+}
+
+// draw starts a consumer with that much credit.
+func (s *session) draw(prefetch int) error {
+	k, err := s.start(prefetch, nil, func(k *block, raw amqp.Delivery) { s.c.arrived(s, k, raw) })
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.blocks = append(s.blocks, k)
+	s.mu.Unlock()
+	return nil
+}
+
+func (s *session) start(prefetch int, args amqp.Table, arrived func(*block, amqp.Delivery)) (*block, error) {
+	if err := s.ch.Qos(prefetch, 0, false); err != nil {
+		return nil, err
+	}
+	k := &block{tag: s.c.b.messageID(), prefetch: prefetch, done: make(chan struct{})}
+	s.mu.Lock()
+	s.drawn += prefetch
+	s.mu.Unlock()
+	deliveries, err := s.ch.Consume(s.c.b.names.requestQueue(s.kind), k.tag, false, false, false, false, args)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(k.done)
+		for raw := range deliveries {
+			arrived(k, raw)
+		}
+		s.mu.Lock()
+		expected := k.cancelled || s.over
+		s.mu.Unlock()
+		if !expected {
+			s.fail(errCancelled)
+		}
+	}()
+	return k, nil
+}
+
+// dropBlocks cancels consumers until at most credit is held, the newest first.
+// What they have out counts until it is settled.
+func (s *session) dropBlocks(credit int) error {
+	for {
+		s.mu.Lock()
+		n := len(s.blocks)
+		if n == 0 || s.drawn+s.leftover <= credit {
+			s.mu.Unlock()
+			return nil
+		}
+		k := s.blocks[n-1]
+		s.blocks = s.blocks[:n-1]
+		s.mu.Unlock()
+		if err := s.drop(k); err != nil {
+			return err
+		}
+	}
+}
+
+// drop cancels a consumer and takes in what it has got.
+func (s *session) drop(k *block) error {
+	s.mu.Lock()
+	k.cancelled = true
+	k.draining.Store(true)
+	s.drawn -= k.prefetch
+	s.leftover += k.out
+	s.mu.Unlock()
+	if err := s.ch.Cancel(k.tag, false); err != nil {
+		return err
+	}
+	select {
+	case <-k.done:
+	case <-s.life.Done():
+	}
+	return nil
+}
+
+// smallest removes the block with the least credit from those that run.
+func (s *session) smallest() *block {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.blocks) < maxBlocks {
+		return nil
+	}
+	at := 0
+	for i, k := range s.blocks {
+		if k.prefetch < s.blocks[at].prefetch {
+			at = i
+		}
+	}
+	k := s.blocks[at]
+	s.blocks = append(s.blocks[:at], s.blocks[at+1:]...)
+	return k
+}
+
+// maxBlocks is how many consumers a kind has at most.
+const maxBlocks = 6
+
+// hold runs f while the session lasts: its context ends with it, and it is not
+// run after that.
+func (s *session) hold(ctx context.Context, m *delivery, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	state := m.state
+	s.mu.Unlock()
+	if state == lost {
+		return s.lostError()
+	}
+	held, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.life, func() { cancel(occamy.ErrDeliveryLost) })()
+	err := f(held)
+	if err != nil && ctx.Err() == nil && s.life.Err() != nil {
+		return fmt.Errorf("%w; %w", s.lostError(), err)
+	}
+	return err
+}
+
+// sessions are those whose channel is open.
+type sessions struct {
+	mu   sync.Mutex
+	open map[*session]struct{}
+}
+
+func (all *sessions) add(s *session) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.open == nil {
+		all.open = make(map[*session]struct{})
+	}
+	all.open[s] = struct{}{}
+}
+
+func (all *sessions) remove(s *session) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	delete(all.open, s)
+}
+
+// wait returns once those that are retired are closed, or after a while.
+func (all *sessions) wait() {
+	for late := time.Now().Add(2 * giveBackTime); all.closing() && time.Now().Before(late); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// closing says whether some session that has nothing out is still open.
+func (all *sessions) closing() bool {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for s := range all.open {
+		if s.finishing.Load() {
+			return true
+		}
+	}
+	return false
+}
