@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ type service struct {
 	out     *output
 	errs    *output
 	code    chan int
+	env     map[string]string // of clients, besides the address
 }
 
 // serve starts 'occamy serve' and returns once it takes requests.
@@ -37,7 +39,7 @@ func serve(t *testing.T, args ...string) *service {
 // serveAs is serve in an environment.
 func serveAs(t *testing.T, env map[string]string, args ...string) *service {
 	t.Helper()
-	s := &service{signals: make(chan os.Signal, 2), out: newOutput(), errs: newOutput(), code: make(chan int, 1)}
+	s := &service{signals: make(chan os.Signal, 2), out: newOutput(), errs: newOutput(), code: make(chan int, 1), env: env}
 	args = append([]string{"serve", "--json"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { s.code <- run{signals: s.signals, env: env}.start(ctx, s.out, s.errs, args...) }()
@@ -86,7 +88,11 @@ func (s *service) end(t *testing.T) int {
 }
 
 // client is a run whose verbs talk to the service.
-func (s *service) client() run { return run{env: map[string]string{"OCCAMY_BROKER": s.Broker}} }
+func (s *service) client() run {
+	env := map[string]string{"OCCAMY_BROKER": s.Broker}
+	maps.Copy(env, s.env)
+	return run{env: env}
+}
 
 // begin submits a request that would run for long and returns once a server
 // runs it.
