@@ -165,6 +165,11 @@ func TestRabbitHandOver(t *testing.T) {
 	s.await(t, func(f fleet) bool { return len(f.Servers) == 1 && busy(f.Servers[0].Slots) == 0 })
 }
 
+func TestRabbitHelpersOnAnotherServer(t *testing.T) {
+	env := rabbitWorld(t)
+	testHelpersOnAnotherServer(t, serveAs(t, env, "--slots", "2"), serveAs(t, env, "--slots", "2"))
+}
+
 func TestRabbitIsAwayAndBack(t *testing.T) {
 	env := rabbitWorld(t)
 	u, err := url.Parse(env["OCCAMY_BROKER"])

@@ -243,6 +243,31 @@ func TestControlAndCancelReachARunningTask(t *testing.T) {
 	s.await(t, func(f fleet) bool { return len(f.Servers) == 1 && busy(f.Servers[0].Slots) == 0 })
 }
 
+// Two servers share a request: its helpers stand on both.
+func TestHelpersOnAnotherServer(t *testing.T) {
+	s := serveEmbedded(t, t.TempDir(), "--slots", "2")
+	testHelpersOnAnotherServer(t, s, serve(t, "--broker", s.Broker, "--slots", "2"))
+}
+
+func testHelpersOnAnotherServer(t *testing.T, s, other *service) {
+	t.Helper()
+	s.begin(t, "long")
+	s.await(t, func(f fleet) bool {
+		return len(f.Servers) == 2 && busy(f.Servers[0].Slots) == 2 && busy(f.Servers[1].Slots) == 2
+	})
+	if code, _, _ := s.client().do(t, "cancel", "long"); code != exitOK {
+		t.Errorf("cancel: exit status %d", code)
+	}
+	s.await(t, func(f fleet) bool {
+		return len(f.Servers) == 2 && busy(f.Servers[0].Slots) == 0 && busy(f.Servers[1].Slots) == 0
+	})
+	for _, one := range []*service{s, other} {
+		if text := one.errs.String(); text != "" {
+			t.Errorf("%s says %q", one.Server, text)
+		}
+	}
+}
+
 func TestDrainAndResume(t *testing.T) {
 	s := serveEmbedded(t, t.TempDir())
 	draining := func(want bool) func(fleet) bool {
