@@ -175,23 +175,31 @@ func (b *Broker) createConsumer(ctx context.Context, stream string, cfg jetstrea
 	return &info.ConsumerInfo, nil
 }
 
-// listConsumers returns all consumers of a stream, none when it is missing.
+// listConsumers returns all consumers of a stream, none when it is missing. While
+// others are being made, pages may overlap.
 func (b *Broker) listConsumers(ctx context.Context, stream string) (all []jetstream.ConsumerInfo, err error) {
-	for {
+	known := make(map[string]bool)
+	for offset := 0; ; {
 		var page struct {
 			apiAnswer
 			Total     int                      `json:"total"`
 			Consumers []jetstream.ConsumerInfo `json:"consumers"`
 		}
-		err := b.call(ctx, "CONSUMER.LIST."+stream, map[string]int{"offset": len(all)}, &page)
+		err := b.call(ctx, "CONSUMER.LIST."+stream, map[string]int{"offset": offset}, &page)
 		if isCode(err, codeNoStream) {
 			return nil, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page.Consumers...)
-		if len(page.Consumers) == 0 || len(all) >= page.Total {
+		for _, info := range page.Consumers {
+			if !known[info.Name] {
+				known[info.Name] = true
+				all = append(all, info)
+			}
+		}
+		offset += len(page.Consumers)
+		if len(page.Consumers) == 0 || offset >= page.Total {
 			return all, nil
 		}
 	}
