@@ -4,14 +4,13 @@ import (
 	"time"
 
 	"github.com/occamy-go/occamy"
-	"github.com/occamy-go/occamy/broker"
 )
 
 // Client sends requests and messages through one broker. It is safe for use by
 // several goroutines and holds nothing that must be closed; the broker belongs
 // to whoever opened it.
 type Client struct {
-	b     broker.Broker
+	b     Broker
 	keys  occamy.HeaderKeys
 	grace time.Duration
 }
@@ -36,7 +35,7 @@ func WithGrace(d time.Duration) Option {
 }
 
 // New returns a client of a broker.
-func New(b broker.Broker, opts ...Option) *Client {
+func New(b Broker, opts ...Option) *Client {
 	c := &Client{b: b, keys: occamy.DefaultHeaderKeys(), grace: DefaultGrace}
 	for _, o := range opts {
 		o(c)

@@ -6,12 +6,13 @@ import (
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/client"
 )
 
 // fake is a broker of which a test writes the methods that it is about; a call
 // of any other panics.
 type fake struct {
-	broker.Broker
+	client.Broker
 	submit   func(broker.Request) error
 	optional func(broker.Request) error
 	control  func(id string, h occamy.Headers, body []byte) error

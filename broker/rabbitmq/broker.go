@@ -101,7 +101,7 @@ func (b *Broker) Close() error {
 	if b.closing.CompareAndSwap(false, true) {
 		close(b.done)
 		b.running.Wait()
-		b.sessions.flush()
+		b.sessions.wait()
 		b.setOver(broker.ErrClosed)
 		b.cut()
 		b.links.Wait()
