@@ -19,9 +19,9 @@ import (
 // a queue for each would cost more than its request. Whoever wants one looks
 // through the stream; the last one of its ID counts.
 const (
-	outcomeStreams = 8
+	outcomeStreams = 32
 	segmentBytes   = 16 << 20 // the age of a stream is cut by segments
-	streamBytes    = 4 << 30
+	streamBytes    = 1 << 30
 )
 
 // Types of messages in a stream.

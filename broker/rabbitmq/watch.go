@@ -177,8 +177,9 @@ type watching struct {
 	outcome  *occamy.Outcome
 }
 
-// Watch implements broker.Broker. It looks through an eighth of the outcomes that
-// are kept, which takes the longer the more there are; WatchNew does not.
+// Watch implements broker.Broker. It looks through one in 32 of the outcomes that
+// are kept, which takes the longer the more there are (0.1 s for 100,000, or
+// so); WatchNew does not.
 func (b *Broker) Watch(ctx context.Context, id string) (<-chan broker.Event, error) {
 	return b.watch(ctx, id, false)
 }
