@@ -59,7 +59,7 @@ func TestRows(t *testing.T) {
 func TestRowNames(t *testing.T) {
 	want := "request request_allocs request_scale preempt preempt_burst preempt_parallel " +
 		"saturated saturated_p99 saturated_broker saturated_broker_p99 " +
-		"refill backlog control_scale idle_cpu slot_memory pond ants"
+		"jetstream jetstream_idle reconnect refill backlog control_scale idle_cpu slot_memory pond ants"
 	if got := strings.Join(rowNames(), " "); got != want {
 		t.Errorf("rows %s;\nwant %s", got, want)
 	}

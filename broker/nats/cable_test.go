@@ -9,31 +9,11 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 )
 
-// cable is the way of one connection to its NATS server; it can be cut, and it
-// can hold back what comes from there.
+// cable is the way of one connection to its NATS server; it can be cut.
 type cable struct {
 	mu    sync.Mutex
 	down  bool
 	conns map[net.Conn]struct{}
-	flows sync.RWMutex // write-locked while it holds back
-}
-
-// hold holds back all that comes, until the returned function is called.
-func (c *cable) hold() (release func()) {
-	c.flows.Lock()
-	return c.flows.Unlock
-}
-
-type heldConn struct {
-	net.Conn
-	cable *cable
-}
-
-func (h heldConn) Read(p []byte) (int, error) {
-	n, err := h.Conn.Read(p)
-	h.cable.flows.RLock()
-	defer h.cable.flows.RUnlock()
-	return n, err
 }
 
 func newCable() *cable { return &cable{conns: make(map[net.Conn]struct{})} }
@@ -67,11 +47,10 @@ func (c *cable) open(dial func() (net.Conn, error)) (net.Conn, error) {
 		return nil, errCable
 	}
 	conn, err := dial()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		c.conns[conn] = struct{}{}
 	}
-	c.conns[conn] = struct{}{}
-	return heldConn{conn, c}, nil
+	return conn, err
 }
 
 func (c *cable) cut() {
