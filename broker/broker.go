@@ -87,6 +87,15 @@ type Broker interface {
 	Close() error
 }
 
+// NewWatcher is implemented by a Broker for which it costs something to find out
+// that there is no outcome yet.
+type NewWatcher interface {
+	// WatchNew is Watch for an ID that was made just now and is known to nobody
+	// else: no request has borne it. An outcome that is there all the same is
+	// missed.
+	WatchNew(ctx context.Context, id string) (<-chan Event, error)
+}
+
 // Request is a request or an optional request. The adapter puts Kind and ID
 // into the headers by the keys it was made with; the rest of Headers goes as it
 // is.

@@ -90,7 +90,11 @@ func (c *Client) SubmitAndWait(ctx context.Context, r Request, onProgress func([
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	events, err := c.b.Watch(watching, m.ID)
+	watch := c.b.Watch
+	if b, ok := c.b.(broker.NewWatcher); ok && r.ID == "" {
+		watch = b.WatchNew
+	}
+	events, err := watch(watching, m.ID)
 	if err != nil {
 		return pending, fmt.Errorf("watch request %q: %w", m.ID, err)
 	}

@@ -115,3 +115,31 @@ func TestResultIsNoErrorForABadEnd(t *testing.T) {
 		t.Errorf("Result gives %v, want broker.ErrNotFound", err)
 	}
 }
+
+// seeking is a broker that says for which IDs it need not look for an outcome.
+type seeking struct {
+	*fake
+	isNew map[string]bool
+}
+
+func (s seeking) WatchNew(ctx context.Context, id string) (<-chan broker.Event, error) {
+	s.isNew[id] = true
+	return s.watch(ctx, id)
+}
+
+func TestSubmitAndWaitLooksForAnOutcomeOnlyOfAGivenID(t *testing.T) {
+	b := seeking{&fake{
+		watch:  tell(completed("r", "done")),
+		result: none,
+		submit: func(broker.Request) error { return nil },
+	}, make(map[string]bool)}
+	for _, given := range []string{"", "mine"} {
+		o, err := client.New(b).SubmitAndWait(t.Context(), client.Request{Kind: "k", ID: given}, nil)
+		if err != nil || string(o.Result) != "done" {
+			t.Errorf("SubmitAndWait of the ID %q = %+v, %v", given, o, err)
+		}
+	}
+	if len(b.isNew) != 1 || b.isNew["mine"] {
+		t.Errorf("IDs taken for new: %v; want the one that the client made", b.isNew)
+	}
+}

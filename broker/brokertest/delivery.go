@@ -180,7 +180,11 @@ func depths(f *fixture) {
 	want("k", 1, 2, 0)
 	f.ack(first)
 	f.check("Reject", second.Reject(f.within(), false))
-	want("k", 1, 0, 1)
+	if f.lacks[Pull] == "" {
+		want("k", 1, 0, 1)
+	} else {
+		want("k", 0, 1, 1)
+	}
 	want("other", 1, 0, 0)
 	c.Free(1)
 	f.ack(f.next(c))

@@ -3,26 +3,27 @@ package rabbitmq
 import (
 	"slices"
 	"sync"
+	"time"
 )
 
-// acks are the acks of a channel that are to be sent. All that lie below the
-// lowest delivery that is out are sent as one.
+// acks are the acks of a channel that are to be sent. Those that come at the
+// same time are sent together, and all that lie below the lowest delivery that
+// is out as one.
 type acks struct {
-	due     chan struct{} // holds one token when there is something to send
-	sending sync.Mutex    // held while acks are sent, so that they keep their order
+	sending sync.Mutex // held while acks are written
+	sent    uint64     // the last turn that was written; guarded by sending
+	broken  uint64     // the first turn that could not be; guarded by sending
+	err     error      // why; guarded by sending
+
+	commands int                // how many acks were written; guarded by sending
+	written  [fewAcks]time.Time // when the last of them were; guarded by sending
 
 	// Guarded by session.mu.
 	seen    uint64   // all deliveries up to this tag have come
 	early   []uint64 // tags above it that have come too
+	turn    uint64   // of the last that waits
 	waiting []uint64
 	spare   []uint64 // as large as waiting was, to be used again
-}
-
-func (a *acks) wake() {
-	select {
-	case a.due <- struct{}{}:
-	default:
-	}
 }
 
 // saw takes note of a delivery.
@@ -42,17 +43,19 @@ func (a *acks) saw(tag uint64) {
 	}
 }
 
-func (a *acks) add(tag uint64) {
+func (a *acks) add(tag uint64) (turn uint64) {
 	a.waiting = append(a.waiting, tag)
-	a.wake()
+	a.turn++
+	return a.turn
 }
 
-// take removes what waits. upTo acks all deliveries up to that one, none of
+// take removes what waits, for who is sending. upTo acks all deliveries up to that one, none of
 // which is out; 0 for none. single are the others; they are valid until the
 // next call.
 func (a *acks) take(lowestOut uint64) (single []uint64, upTo uint64) {
 	all := a.waiting
 	a.waiting, a.spare = a.spare[:0], all
+	a.sent = a.turn
 	single = all[:0]
 	for _, tag := range all {
 		if tag < lowestOut {
@@ -62,4 +65,24 @@ func (a *acks) take(lowestOut uint64) (single []uint64, upTo uint64) {
 		}
 	}
 	return single, upTo
+}
+
+// fewAcks and ackTime say which acks are so few and old that the broker has
+// taken them.
+const (
+	fewAcks = 16
+	ackTime = 5 * time.Second
+)
+
+// wrote takes note of one ack on the wire. sending is held.
+func (a *acks) wrote() {
+	a.written[a.commands%fewAcks] = time.Now()
+	a.commands++
+}
+
+// fresh says whether the broker may not have taken all acks.
+func (a *acks) fresh() bool {
+	a.sending.Lock()
+	defer a.sending.Unlock()
+	return a.commands >= fewAcks && time.Since(a.written[a.commands%fewAcks]) < ackTime
 }

@@ -34,7 +34,10 @@ type Broker struct {
 	closed    chan struct{}      // closed when Close is over
 }
 
-var _ broker.Broker = (*Broker)(nil)
+var (
+	_ broker.Broker     = (*Broker)(nil)
+	_ broker.NewWatcher = (*Broker)(nil)
+)
 
 // Open connects to RabbitMQ. It returns once there is a connection (at once with
 // Config.Background), or an error when ctx ends before that, when the broker
@@ -98,7 +101,7 @@ func (b *Broker) Close() error {
 	if b.closing.CompareAndSwap(false, true) {
 		close(b.done)
 		b.running.Wait()
-		b.sessions.flush()
+		b.sessions.wait()
 		b.setOver(broker.ErrClosed)
 		b.cut()
 		b.links.Wait()

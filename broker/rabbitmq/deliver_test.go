@@ -4,7 +4,9 @@ package rabbitmq_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker/rabbitmq"
 )
 
@@ -50,4 +52,33 @@ func TestALateAckDoesNotHitAnotherDelivery(t *testing.T) {
 			}
 		})
 	}
+}
+
+// RabbitMQ loses acks to a quorum queue when their channel is closed at once,
+// as a bare client finds.
+func TestWhatWasAckedStaysSoWhenTheConnectionIsClosed(t *testing.T) {
+	const n = 2000
+	url := nodeURL(t)
+	cfg := rabbitmq.Config{URL: url, Prefix: newPrefix(t, url)}
+	client := open(t, cfg)
+	submitMany(t, client, "k", n)
+	server := open(t, cfg)
+	a := consume(t, server, n, "k")
+	got := make([]occamy.Message, n)
+	for i := range got {
+		got[i] = a.next(t)
+	}
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	ctx := within(t)
+	for i := range got {
+		if err := got[n-1-i].Ack(ctx); err != nil { // the last first, so that each is an ack of its own
+			t.Fatal(err)
+		}
+	}
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	consume(t, client, n, "k").quiet(t, 500*time.Millisecond)
 }

@@ -33,11 +33,11 @@ func (b *Broker) Sweep(ctx context.Context) error {
 		return err
 	}
 	n := b.names
-	queues, exchanges := []string{n.kinds}, []string{n.requests, n.dead, n.control, n.event}
+	queues, exchanges := []string{n.kinds, n.servers}, []string{n.requests, n.dead, n.control, n.event}
 	for _, k := range kinds {
 		queues = append(queues, n.requestQueue(k.Kind), n.deadQueue(k.Kind))
 	}
-	for i := range 8 {
+	for i := range outcomeStreams {
 		queues = append(queues, n.outcomeStream(i))
 	}
 	seen := make(map[string]bool)
@@ -65,3 +65,39 @@ func (b *Broker) Sweep(ctx context.Context) error {
 
 // Tag is the number of a delivery in its channel.
 func Tag(m occamy.Message) uint64 { return m.(*delivery).raw.DeliveryTag }
+
+// HoldDead looks through the dead letters of a kind, says how many there are,
+// and never gives them back.
+func (b *Broker) HoldDead(ctx context.Context, kind string) <-chan int {
+	holds := make(chan int, 1)
+	go func() {
+		_, _ = browse(ctx, b, b.names.deadQueue(kind), 0, func(amqp.Delivery) bool { return true }, func(s *shelf, kept []amqp.Delivery) (int, error) {
+			select {
+			case holds <- len(kept):
+			default: // it is a further try, after the crash
+			}
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+	}()
+	return holds
+}
+
+// What a delivery does for its holder.
+
+func (b *Broker) PublishOutcome(ctx context.Context, o occamy.Outcome) error {
+	return b.publishOutcome(ctx, o)
+}
+
+func (b *Broker) PublishProgress(ctx context.Context, key string, progress []byte) error {
+	return b.publishProgress(ctx, key, progress)
+}
+
+func (b *Broker) LastProgress(ctx context.Context, key string) ([]byte, error) {
+	return b.lastProgress(ctx, key)
+}
+
+func (b *Broker) ForgetProgress(key string) { b.forgetProgress(key) }
+
+// StreamOf is where the outcome of an ID stands.
+func StreamOf(id string) int { return streamOf(id) }

@@ -164,6 +164,20 @@ func submit(t testing.TB, b *rabbitmq.Broker, kind string, ids ...string) {
 	}
 }
 
+// submitMany submits n requests, many at a time.
+func submitMany(t testing.TB, b *rabbitmq.Broker, kind string, n int) {
+	t.Helper()
+	errs := make(chan error, n)
+	for _, id := range ids("r", n) {
+		go func() { errs <- b.Submit(within(t), broker.Request{Kind: kind, ID: id}) }()
+	}
+	for range n {
+		if err := <-errs; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func ack(t testing.TB, m occamy.Message) {
 	t.Helper()
 	if err := m.Ack(within(t)); err != nil {

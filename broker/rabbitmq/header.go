@@ -68,8 +68,16 @@ func encodeHeaders(h occamy.Headers) (amqp.Table, error) {
 
 func encodeValue(value any, text string) any {
 	switch v := value.(type) {
-	case bool, int64, float64, float32:
+	case bool, int64:
 		return v
+	case float64:
+		if !math.IsNaN(v) && !math.IsInf(v, 0) { // the broker has none of these
+			return v
+		}
+	case float32:
+		if f := float64(v); !math.IsNaN(f) && !math.IsInf(f, 0) {
+			return v
+		}
 	case int:
 		return int64(v)
 	case int8:

@@ -18,9 +18,12 @@ type keys struct {
 	mu      sync.Mutex
 	wanted  map[string]*wanted
 	changed []change // in the order in which they are due, or nearly so
-	wake    chan struct{}
-	session uint64 // 0: none
-	last    uint64 // session
+	session *binding // nil: none
+}
+
+// binding is the work on one connection.
+type binding struct {
+	wake chan struct{} // holds one
 }
 
 type wanted struct {
@@ -34,7 +37,7 @@ type change struct {
 }
 
 func newKeys(exchange string, delay time.Duration, bound func(key string)) *keys {
-	return &keys{exchange: exchange, delay: delay, bound: bound, wanted: make(map[string]*wanted), wake: make(chan struct{}, 1)}
+	return &keys{exchange: exchange, delay: delay, bound: bound, wanted: make(map[string]*wanted)}
 }
 
 // want has the mailbox bound by a key until drop is called. bound is called
@@ -72,25 +75,21 @@ func (k *keys) drop(key string) {
 // change has the session look at a key. Without one the next begins with all
 // that is wanted then.
 func (k *keys) change(key string, due time.Time) {
-	if k.session == 0 {
+	if k.session == nil {
 		if k.wanted[key].by == 0 {
 			delete(k.wanted, key)
 		}
 		return
 	}
 	k.changed = append(k.changed, change{key, due})
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
+	signal(k.session.wake)
 }
 
 // begin starts a session, in which nothing is bound yet.
-func (k *keys) begin() (session uint64) {
+func (k *keys) begin() *binding {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.last++
-	k.session, k.changed = k.last, nil
+	k.session, k.changed = &binding{wake: make(chan struct{}, 1)}, nil
 	now := time.Now()
 	for key, w := range k.wanted {
 		w.bound = false
@@ -106,7 +105,7 @@ func (k *keys) begin() (session uint64) {
 func (k *keys) end() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.session, k.changed = 0, nil
+	k.session, k.changed = nil, nil
 	for key, w := range k.wanted {
 		w.bound = false
 		if w.by == 0 {
@@ -116,7 +115,7 @@ func (k *keys) end() {
 }
 
 // next returns a key that is due, or how long to wait for one (0: until wake).
-func (k *keys) next(session uint64, now time.Time) (key string, wait time.Duration, ok bool) {
+func (k *keys) next(session *binding, now time.Time) (key string, wait time.Duration, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.session != session || len(k.changed) == 0 {
@@ -132,9 +131,17 @@ func (k *keys) next(session uint64, now time.Time) (key string, wait time.Durati
 	return c.key, 0, true
 }
 
+// bindings is what a channel can do about bindings.
+type bindings interface {
+	QueueBind(queue, key, exchange string, noWait bool, args amqp.Table) error
+	QueueUnbind(queue, key, exchange string, args amqp.Table) error
+}
+
+var _ bindings = (*amqp.Channel)(nil)
+
 // follow binds and unbinds a queue until quit is closed, or a binding fails, or
 // another session has begun.
-func (k *keys) follow(session uint64, ch *amqp.Channel, queue string, quit <-chan struct{}) error {
+func (k *keys) follow(session *binding, ch bindings, queue string, quit <-chan struct{}) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -150,20 +157,20 @@ func (k *keys) follow(session uint64, ch *amqp.Channel, queue string, quit <-cha
 			}
 			continue
 		}
-		if wait == 0 {
-			wait = time.Hour
+		if wait <= 0 {
+			wait = time.Hour // until wake
 		}
 		timer.Reset(wait)
 		select {
 		case <-quit:
 			return nil
-		case <-k.wake:
+		case <-session.wake:
 		case <-timer.C:
 		}
 	}
 }
 
-func (k *keys) set(session uint64, ch *amqp.Channel, queue, key string) error {
+func (k *keys) set(session *binding, ch bindings, queue, key string) error {
 	k.mu.Lock()
 	w := k.wanted[key]
 	if k.session != session || w == nil {

@@ -151,6 +151,9 @@ func (s *scan) through(ctx context.Context, b *Broker, n int) (next int64, err e
 		for id := range s.last {
 			s.last[id] = nil // of a try before
 		}
+		if err := b.ensureStream(ctx, n); err != nil {
+			return 0, err
+		}
 		ch, err := b.channel(ctx)
 		if err != nil {
 			return 0, err
@@ -158,7 +161,8 @@ func (s *scan) through(ctx context.Context, b *Broker, n int) (next int64, err e
 		defer b.links.Go(func() { _ = ch.Close() })
 		letters, err := abandon(ctx, func() (<-chan amqp.Delivery, error) { return s.open(ch, b.names.outcomeStream(n)) }, func(<-chan amqp.Delivery) {})
 		if notFound(err) {
-			return s.from, nil // nobody published an outcome yet
+			b.setup.reset() // it was removed just now
+			return 0, errCut
 		}
 		if err != nil {
 			return 0, err
@@ -168,7 +172,7 @@ func (s *scan) through(ctx context.Context, b *Broker, n int) (next int64, err e
 			Type: typeMark, MessageId: mark, DeliveryMode: amqp.Persistent, Headers: amqp.Table{filterValue: markFilter},
 		})
 		if errors.Is(err, errNoRoute) {
-			return s.from, nil // it was deleted just now
+			return 0, errCut // so was this
 		}
 		if err != nil {
 			return 0, err

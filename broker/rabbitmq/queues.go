@@ -52,13 +52,10 @@ func (b *Broker) Queues(ctx context.Context) ([]broker.Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queues: %w", err)
 	}
-	unacked := make(map[string]int)
 	for _, a := range answers {
 		b.addKinds(a)
-		for kind, n := range a.Unacked {
-			unacked[kind] += max(n, 0)
-		}
 	}
+	unacked := unackedOf(answers)
 	kinds, err := b.readKinds(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("queues: %w", err)
@@ -78,6 +75,19 @@ func (b *Broker) Queues(ctx context.Context) ([]broker.Queue, error) {
 		})
 	}
 	return queues, nil
+}
+
+// mostUnacked bounds what is believed of one server.
+const mostUnacked = 1 << 30
+
+func unackedOf(answers []answer) map[string]int {
+	all := make(map[string]int)
+	for _, a := range answers {
+		for kind, n := range a.Unacked {
+			all[kind] += min(max(n, 0), mostUnacked)
+		}
+	}
+	return all
 }
 
 // depths returns how many messages wait in each of the queues that are there.

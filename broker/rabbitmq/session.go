@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -24,6 +24,8 @@ type session struct {
 	ch   *amqp.Channel
 	life context.Context // ends, with the cause, when the session is over
 	end  context.CancelCauseFunc
+
+	finishing atomic.Bool
 
 	mu       sync.Mutex
 	over     bool
@@ -55,8 +57,8 @@ var (
 
 func newSession(l *lane, ch *amqp.Channel) *session {
 	s := &session{c: l.c, lane: l, kind: l.kind, ch: ch}
-	s.acks.due = make(chan struct{}, 1)
 	s.life, s.end = context.WithCancelCause(context.Background())
+	l.c.b.sessions.add(s)
 	closes := ch.NotifyClose(make(chan *amqp.Error, 1))
 	go func() {
 		var cause error = errOver
@@ -64,9 +66,8 @@ func newSession(l *lane, ch *amqp.Channel) *session {
 			cause = e
 		}
 		s.lose(cause)
+		l.c.b.sessions.remove(s)
 	}()
-	go s.sendAcks()
-	l.c.b.sessions.add(s)
 	return s
 }
 
@@ -89,7 +90,6 @@ func (s *session) lose(cause error) {
 	}
 	s.mu.Unlock()
 	s.end(cause)
-	s.c.b.sessions.remove(s)
 	for _, f := range tell {
 		f()
 	}
@@ -99,14 +99,6 @@ func (s *session) lose(cause error) {
 func (s *session) fail(cause error) {
 	s.lose(cause)
 	go func() { _ = s.ch.Close() }() // it may be closed, and the connection gone
-}
-
-// retire closes the channel once all its deliveries are settled.
-func (s *session) retire() {
-	s.mu.Lock()
-	s.retired = true
-	s.mu.Unlock()
-	s.acks.wake()
 }
 
 // lostError is what who comes too late gets.
@@ -189,8 +181,14 @@ func (s *session) ack(m *delivery) error {
 	}
 	m.state = settled
 	s.unlink(m)
-	s.acks.add(m.raw.DeliveryTag)
+	turn := s.acks.add(m.raw.DeliveryTag)
 	s.mu.Unlock()
+	if err := s.sendAcks(turn); err != nil {
+		s.mu.Lock()
+		m.state = lost
+		s.mu.Unlock()
+		return s.lostError()
+	}
 	s.freed(m)
 	return nil
 }
@@ -222,30 +220,22 @@ func (s *session) refuse(m *delivery, requeue bool) {
 		s.unlink(m)
 	}
 	s.mu.Unlock()
-	s.acks.wake()
 	s.freed(m)
+	s.closeIfDone()
 }
 
-// sendAcks tells the broker what was acked, until the session is over. Whoever
-// acks does not wait for it: AMQP confirms no ack, so once it is written it may
-// be lost as well.
-func (s *session) sendAcks() {
-	for {
-		select {
-		case <-s.acks.due:
-		case <-s.life.Done():
-			return
-		}
-		if !s.flushAcks() {
-			return
-		}
-	}
-}
-
-// flushAcks sends what is there; false when the session is over.
-func (s *session) flushAcks() bool {
+// sendAcks returns once the ack that got that turn is written. Whoever comes
+// while others are being written waits, and then sends all that have come.
+func (s *session) sendAcks(turn uint64) error {
 	s.acks.sending.Lock()
 	defer s.acks.sending.Unlock()
+	if s.acks.err != nil && turn >= s.acks.broken {
+		return s.acks.err
+	}
+	if s.acks.sent >= turn {
+		return nil
+	}
+	before := s.acks.sent
 	s.mu.Lock()
 	lowest := s.acks.seen + 1
 	if s.unacked != nil {
@@ -257,18 +247,79 @@ func (s *session) flushAcks() bool {
 	var err error
 	if upTo > 0 {
 		err = s.ch.Ack(upTo, true)
+		s.acks.wrote()
 	}
 	for i := 0; i < len(tags) && err == nil; i++ {
 		err = s.ch.Ack(tags[i], false)
+		s.acks.wrote()
 	}
 	if err != nil {
+		s.acks.broken, s.acks.err = before+1, err
 		s.lose(err)
-		return false
+	} else if last {
+		s.finish()
 	}
-	if last {
+	return err
+}
+
+// retire closes the channel once all its deliveries are settled.
+func (s *session) retire() {
+	s.mu.Lock()
+	s.retired = true
+	s.mu.Unlock()
+	s.closeIfDone()
+}
+
+func (s *session) closeIfDone() {
+	s.acks.sending.Lock() // so that nothing is on its way
+	defer s.acks.sending.Unlock()
+	s.mu.Lock()
+	done := s.retired && s.used == 0 && len(s.acks.waiting) == 0
+	s.mu.Unlock()
+	if done {
+		s.finish()
+	}
+}
+
+// finish closes the channel, with nothing out, in the background.
+func (s *session) finish() {
+	if s.finishing.Swap(true) {
+		return
+	}
+	go func() {
+		if s.acks.fresh() {
+			if err := s.settleUp(); err != nil {
+				s.fail(err)
+				return
+			}
+		}
 		s.fail(errOver)
+	}()
+}
+
+// settleUp returns once the broker has taken all acks. A quorum queue takes them
+// in the background: RabbitMQ holds back those beyond 32 that it has not taken,
+// and loses them when the channel is closed just then, so that the requests are
+// delivered again. To begin and end a consumer makes it catch up.
+func (s *session) settleUp() error {
+	k, err := s.start(1, amqp.Table{"x-priority": int32(math.MinInt32)}, s.giveBack)
+	if err != nil {
+		return err
 	}
-	return !last
+	return s.drop(k)
+}
+
+// giveBack takes in what comes while nobody wants it.
+func (s *session) giveBack(k *block, raw amqp.Delivery) {
+	m := newDelivery(s, k, raw)
+	if !s.add(m) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.life, giveBackTime)
+	defer cancel()
+	if err := m.giveBack(ctx); err != nil {
+		s.refuse(m, true)
+	}
 }
 
 // held is the credit that the session has drawn and not given back.
@@ -295,34 +346,41 @@ func (s *session) claim() (peak, drawn int) {
 
 // draw starts a consumer with that much credit.
 func (s *session) draw(prefetch int) error {
-	if err := s.ch.Qos(prefetch, 0, false); err != nil {
-		return err
-	}
-	k := &block{tag: s.c.b.messageID(), prefetch: prefetch, done: make(chan struct{})}
-	s.mu.Lock()
-	s.blocks = append(s.blocks, k)
-	s.drawn += prefetch
-	s.mu.Unlock()
-	deliveries, err := s.ch.Consume(s.c.b.names.requestQueue(s.kind), k.tag, false, false, false, false, nil)
+	k, err := s.start(prefetch, nil, func(k *block, raw amqp.Delivery) { s.c.arrived(s, k, raw) })
 	if err != nil {
 		return err
 	}
-	go s.take(k, deliveries)
+	s.mu.Lock()
+	s.blocks = append(s.blocks, k)
+	s.mu.Unlock()
 	return nil
 }
 
-// take takes in what a consumer gets, until there is no more.
-func (s *session) take(k *block, deliveries <-chan amqp.Delivery) {
-	defer close(k.done)
-	for raw := range deliveries {
-		s.c.arrived(s, k, raw)
+func (s *session) start(prefetch int, args amqp.Table, arrived func(*block, amqp.Delivery)) (*block, error) {
+	if err := s.ch.Qos(prefetch, 0, false); err != nil {
+		return nil, err
 	}
+	k := &block{tag: s.c.b.messageID(), prefetch: prefetch, done: make(chan struct{})}
 	s.mu.Lock()
-	expected := k.cancelled || s.over
+	s.drawn += prefetch
 	s.mu.Unlock()
-	if !expected {
-		s.fail(errCancelled)
+	deliveries, err := s.ch.Consume(s.c.b.names.requestQueue(s.kind), k.tag, false, false, false, false, args)
+	if err != nil {
+		return nil, err
 	}
+	go func() {
+		defer close(k.done)
+		for raw := range deliveries {
+			arrived(k, raw)
+		}
+		s.mu.Lock()
+		expected := k.cancelled || s.over
+		s.mu.Unlock()
+		if !expected {
+			s.fail(errCancelled)
+		}
+	}()
+	return k, nil
 }
 
 // dropBlocks cancels consumers until at most credit is held, the newest first.
@@ -405,33 +463,42 @@ func (s *session) hold(ctx context.Context, m *delivery, f func(context.Context)
 	return err
 }
 
-// sessions are those that are not over.
+// sessions are those whose channel is open.
 type sessions struct {
 	mu   sync.Mutex
-	live map[*session]struct{}
+	open map[*session]struct{}
 }
 
 func (all *sessions) add(s *session) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	if all.live == nil {
-		all.live = make(map[*session]struct{})
+	if all.open == nil {
+		all.open = make(map[*session]struct{})
 	}
-	all.live[s] = struct{}{}
+	all.open[s] = struct{}{}
 }
 
 func (all *sessions) remove(s *session) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	delete(all.live, s)
+	delete(all.open, s)
 }
 
-// flush sends what was acked before the connection is closed.
-func (all *sessions) flush() {
-	all.mu.Lock()
-	live := slices.Collect(maps.Keys(all.live))
-	all.mu.Unlock()
-	for _, s := range live {
-		s.flushAcks()
+// wait returns once those that are retired are closed, or after a while.
+func (all *sessions) wait() {
+	for late := time.Now().Add(2 * giveBackTime); all.closing() && time.Now().Before(late); {
+		time.Sleep(time.Millisecond)
 	}
+}
+
+// closing says whether some session that has nothing out is still open.
+func (all *sessions) closing() bool {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for s := range all.open {
+		if s.finishing.Load() {
+			return true
+		}
+	}
+	return false
 }

@@ -116,16 +116,15 @@ type watching struct {
 	// Only run uses these.
 	events chan broker.Event
 	from   int64 // where to look next in the stream
-	told   bool  // progress, since events come
+	told   bool  // what is kept is no newer than what was told
 
 	mu       sync.Mutex
 	progress []byte // the newest that was not told yet; nil: none
 	outcome  *occamy.Outcome
 }
 
-// Watch implements broker.Broker. It begins with the progress that is kept. It
-// looks through what is kept of a part of all outcomes, which takes the longer
-// the more there are; WatchNew does not.
+// Watch implements broker.Broker. It looks through an eighth of the outcomes that
+// are kept, which takes the longer the more there are; WatchNew does not.
 func (b *Broker) Watch(ctx context.Context, id string) (<-chan broker.Event, error) {
 	return b.watch(ctx, id, false)
 }
@@ -142,7 +141,7 @@ func (b *Broker) watch(ctx context.Context, id string, isNew bool) (<-chan broke
 	}
 	b.hub.start(b)
 	w := &watching{
-		b: b, id: id, events: make(chan broker.Event),
+		b: b, id: id, told: true, events: make(chan broker.Event),
 		listening: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 	}
 	b.hub.join(w)
@@ -154,14 +153,11 @@ func (b *Broker) watch(ctx context.Context, id string, isNew bool) (<-chan broke
 		end()
 		return nil, err
 	}
-	if !isNew {
-		signal(w.listening)
-	}
 	go func() {
 		defer end()
 		defer close(w.events)
 		defer b.hub.leave(w)
-		w.run(ctx)
+		w.run(ctx, !isNew)
 	}()
 	return w.events, nil
 }
@@ -180,14 +176,19 @@ func (w *watching) note(progress []byte, o *occamy.Outcome) {
 	signal(w.wake)
 }
 
-func (w *watching) run(ctx context.Context) {
+func (w *watching) run(ctx context.Context, look bool) {
 	ctx, stop := context.WithCancel(ctx)
 	var looking sync.WaitGroup
 	defer looking.Wait()
 	defer stop()
 	kept := make(chan kept, 1)
-	busy, again := false, false
+	busy := false
 	for over := false; !over; {
+		if look && !busy {
+			busy, look = true, false
+			from, told := w.from, w.told
+			looking.Go(func() { kept <- w.look(ctx, from, told) })
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -196,13 +197,7 @@ func (w *watching) run(ctx context.Context) {
 		case k := <-kept:
 			over, busy = w.looked(ctx, k), false
 		case <-w.listening:
-			w.told = false // more may have been reported meanwhile
-			again = true
-		}
-		if again && !busy && !over {
-			busy, again = true, false
-			from := w.from
-			looking.Go(func() { kept <- w.look(ctx, from) })
+			w.told, look = false, true // something may have come meanwhile
 		}
 	}
 }
@@ -213,9 +208,9 @@ type kept struct {
 	progress []byte // nil: none, or there is an outcome
 }
 
-func (w *watching) look(ctx context.Context, from int64) (k kept) {
+func (w *watching) look(ctx context.Context, from int64, told bool) (k kept) {
 	k.found, k.err = w.b.looks.look(ctx, w.b, w.id, from)
-	if k.err == nil && k.outcome == nil {
+	if k.err == nil && k.outcome == nil && !told {
 		k.progress, k.err = w.b.lastProgress(ctx, w.id)
 	}
 	if k.err != nil && ctx.Err() == nil {
