@@ -78,7 +78,7 @@ func (w *world) strike(name string, h hits, f func() error) error {
 // busy returns once a server runs some requests, and sees to it that there are
 // some: the auditor does not accept a fault that hit nothing.
 func (w *world) busy(ctx context.Context, server int) error {
-	late := time.Now().Add(5 * time.Second)
+	late := time.Now().Add(10 * time.Second)
 	for try := 0; w.watch.running(w.fleet.server(server)) < 2 && time.Now().Before(late); try++ {
 		if try%50 == 0 {
 			if err := w.burst(ctx, 10); err != nil {
@@ -157,20 +157,35 @@ func shutDownServers(ctx context.Context, w *world) error {
 	})
 }
 
-// restartNode ends a broker node in order and starts it again: one that does
-// not lead, if there is such a one.
+// serversAt are the servers that are connected to a broker node.
+func (w *world) serversAt(node int) []int {
+	return slices.DeleteFunc(w.wires.used(node), func(end int) bool { return end == w.wires.client })
+}
+
+// restartNode ends a broker node in order and starts it again: one that servers
+// are connected to, and that does not lead, if there is such a one.
 func restartNode(ctx context.Context, w *world) error {
 	leaders, err := w.cluster.Leaders(ctx)
 	if err != nil {
 		return err
 	}
-	node := -1
+	node, best := 0, -1
 	for i := range w.cluster.Hosts() {
-		if i != leaders[0] && (node < 0 || !slices.Contains(leaders, i)) {
-			node = i
+		worth := 0
+		if i != leaders[0] {
+			worth++
+		}
+		if !slices.Contains(leaders, i) {
+			worth++
+		}
+		if len(w.serversAt(i)) > 0 {
+			worth += 2
+		}
+		if worth > best {
+			node, best = i, worth
 		}
 	}
-	return w.strikeNode(ctx, "broker_restarted", max(node, 0), leaders, func(node int) error {
+	return w.strikeNode(ctx, "broker_restarted", node, leaders, func(node int) error {
 		if err := w.cluster.Stop(ctx, node); err != nil {
 			return err
 		}
@@ -202,7 +217,11 @@ func killLeader(ctx context.Context, w *world) error {
 // strikeNode hits a broker node: that concerns who is connected to it, and
 // everybody when it leads the queue. It is over when the cluster is whole.
 func (w *world) strikeNode(ctx context.Context, name string, node int, leaders []int, f func(node int) error) error {
-	if err := w.busy(ctx, 0); err != nil {
+	busy := 0
+	if at := w.serversAt(node); len(at) > 0 {
+		busy = at[0]
+	}
+	if err := w.busy(ctx, busy); err != nil {
 		return err
 	}
 	h := hits{ends: w.wires.used(node), node: nodeName(node)}

@@ -188,11 +188,10 @@ func act(ctx context.Context, phases []phase, o options, w *world, s *submitter,
 	s.waiting.Wait()
 	fmt.Fprintf(say, "chaos: all is over; %d of %d sent\n", len(ids), o.requests+o.poison)
 	w.fleet.close()
-	s.sweep(ctx, ids)
-	if err := w.fleet.err; err != nil {
-		return err
-	}
-	return s.buried(ctx)
+	looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // even when the time is up
+	defer cancel()
+	s.sweep(looking, ids)
+	return errors.Join(w.fleet.err, s.buried(looking))
 }
 
 // act sends the requests of the phase and has its fault happen meanwhile. A

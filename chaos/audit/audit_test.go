@@ -82,6 +82,12 @@ func (f *forgery) runs(id string, ms int, server string, pid, attempt int) {
 	}
 }
 
+// busy has one more request run on a server from 2 ms before a moment on.
+func (f *forgery) busy(server string, pid, ms int) {
+	f.request("busy", ms-4, server, pid)
+	f.change("", record.Run, func(e *record.Event) { e.Requests++ })
+}
+
 // fault is one from begin to end that hits servers, or "client".
 func (f *forgery) fault(number int, name string, begin, end int, hit ...string) {
 	e := record.Event{Fault: name, Number: number}
@@ -205,17 +211,18 @@ func TestWhatMustBeFound(t *testing.T) {
 		{"run again, but the fault hit another server", func(f *forgery) {
 			f.runs("r3", 8030, "s1", 11, 1)
 			f.fault(2, "connection_cut", 8010, 8020, "s1")
+			f.busy("s1", 11, 8010)
 		}, 0, 1, "wrong: r3: ran on s2"},
 		{"run again, but the fault was long over", func(f *forgery) {
 			f.drop(is("r2", record.DoStart))
 			f.add("s1", 2202, record.Event{What: record.DoStart, ID: "r2", Server: "s1", PID: 11, Attempt: 1})
 			f.runs("r2", 4000, "s2", 22, 2)
+			f.busy("s1", 11, 210)
 		}, 0, 1, "wrong: r2: ran on s1"},
 		{"run again, before the fault", func(f *forgery) {
 			f.runs("r3", 8030, "s1", 11, 1)
-			f.request("r4", 8480, "s2", 22)
-			f.change("", record.Run, func(e *record.Event) { e.Requests = 4 })
 			f.fault(2, "connection_cut", 8500, 8600, "s2")
+			f.busy("s2", 22, 8500)
 		}, 0, 1, "wrong: r3: ran on s2"},
 		{"run again since it was submitted again, but nothing hit the client", func(f *forgery) {
 			f.runs("r3", 8030, "s1", 11, 1)
@@ -249,13 +256,16 @@ func TestWhatMustBeFound(t *testing.T) {
 			f.add("orchestrator", 5000, record.Event{What: record.Died, Server: "s1", PID: 10, Error: "exit status 2"})
 		}, 0, 1, "wrong: server s1 (10) ended at 12:00:05.000: nobody told it to exit status 2"},
 		{"a server that did not shut down well", func(f *forgery) {
-			f.request("r0", 4990, "s2", 22)
-			f.change("", record.Run, func(e *record.Event) { e.Requests = 4 })
+			f.busy("s1", 10, 5000)
 			f.fault(2, "server_shutdown", 5000, 5100, "s1")
 			f.add("orchestrator", 5050, record.Event{What: record.Died, Server: "s1", PID: 10, Error: "exit status 1"})
 		}, 0, 1, "wrong: server s1 (10) ended at 12:00:05.050: it did not shut down in order: exit status 1"},
 		{"a fault that hit nothing", func(f *forgery) { f.fault(2, "slow_link", 6000, 6100, "s1", "s2") },
-			0, 1, "wrong: fault 2, slow_link, hit nothing"},
+			0, 1, "wrong: fault 2, slow_link, hit nothing: no request was open"},
+		{"a fault that hit another server", func(f *forgery) {
+			f.busy("s1", 11, 6000)
+			f.fault(2, "server_stopped", 6000, 6100, "s2")
+		}, 0, 1, "wrong: fault 2, server_stopped, hit nothing: no request ran on [s2]"},
 		{"a fault that did not end", func(f *forgery) {
 			f.drop(func(e record.Event) bool { return e.What == record.FaultEnd })
 		}, 0, 1, "wrong: fault 1, connection_cut, did not end"},
@@ -295,9 +305,7 @@ func TestWhatIsExcused(t *testing.T) {
 					e.Attempt = 2
 				}
 			})
-			f.request("r4", 7000, "s2", 22)
-			f.change("r4", record.Outcome, func(e *record.Event) { e.Time = at(7900) })
-			f.change("", record.Run, func(e *record.Event) { e.Requests = 4 })
+			f.busy("s1", 11, 7500)
 			f.fault(2, "server_stopped", 7500, 8009, "s1")
 		},
 		"the client was cut while it submitted": func(f *forgery) {
