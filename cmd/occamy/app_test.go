@@ -15,7 +15,16 @@ import (
 	"github.com/occamy-go/occamy/broker"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asCommand is the environment variable with which this test program is the
+// command, for tests that need it in a process of its own.
+const asCommand = "OCCAMY_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // output collects what a verb writes from any goroutine, and tells a test when
 // something has come.

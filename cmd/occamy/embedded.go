@@ -48,7 +48,7 @@ func (a *app) openForServe(ctx context.Context, c serveConfig, l *link) (broker.
 // startEmbedded starts a broker in this process. It ends when the connection to
 // it is closed.
 func (a *app) startEmbedded(ctx context.Context, c serveConfig, l *link) (broker.Broker, error) {
-	ec, err := a.embeddedConfig(c)
+	ec, err := a.embeddedConfig(c, l.background)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (a *app) startEmbedded(ctx context.Context, c serveConfig, l *link) (broker
 	return &hosted{b, server}, nil
 }
 
-func (a *app) embeddedConfig(c serveConfig) (embedded.Config, error) {
+func (a *app) embeddedConfig(c serveConfig, tell func(string)) (embedded.Config, error) {
 	host, port, err := net.SplitHostPort(c.Listen)
 	var number int
 	if err == nil {
@@ -91,7 +91,7 @@ func (a *app) embeddedConfig(c serveConfig) (embedded.Config, error) {
 		User: c.User, Password: c.Password, Token: c.Token, MaxPayload: c.MaxPayload,
 		Log: func(level embedded.Level, text string) {
 			if level >= embedded.Error {
-				a.note("broker: "+text, "")
+				tell("broker: " + text)
 			}
 		},
 	}, nil

@@ -18,7 +18,8 @@ const aftermath = 5 * time.Second
 // line when it is lost, one when it is back, and what else goes wrong while it
 // is there. It says nothing before open. A nil link tells nobody.
 type link struct {
-	say func(string) // prints a line
+	say        func(string) // prints a line
+	background func(string) // prints one of what may be many
 
 	mu   sync.Mutex
 	name string // of the broker; "" before open and after close
@@ -66,7 +67,7 @@ func (l *link) failed(err error) {
 	tell := l.name != "" && !l.down
 	l.mu.Unlock()
 	if tell {
-		l.say(oneLine(err))
+		l.background(oneLine(err))
 	}
 }
 

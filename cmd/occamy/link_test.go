@@ -17,7 +17,8 @@ import (
 func TestALinkTellsOnceOfEachLossAndReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines []string
-		l := &link{say: func(line string) { lines = append(lines, line) }}
+		say := func(line string) { lines = append(lines, line) }
+		l := &link{say: say, background: say}
 		broken := &net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE}
 		lostDelivery := fmt.Errorf("task: %w", occamy.ErrDeliveryLost)
 

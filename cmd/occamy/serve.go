@@ -114,11 +114,13 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	if c.Grace < 0 {
 		return usage("grace "+time.Duration(c.Grace).String()+" is below zero", "for instance --grace 30s")
 	}
-	l := &link{say: func(line string) { a.note(line, "") }}
+	say := func(line string) { a.note(line, "") }
+	behind := &background{say: say}
+	l := &link{say: say, background: behind.tell}
 	config := c.server()
 	config.Monitors.Error = errorMonitor(func(err error) {
-		if !l.explains(err) {
-			a.recordError(err)
+		if !ordinary(err) && !l.explains(err) {
+			behind.tell(oneLine(err))
 		}
 	})
 	if err := checkServer(config); err != nil {
@@ -155,7 +157,11 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 		}
 	}
 	a.note(fmt.Sprintf("stopping: tasks have %v to finish", time.Duration(c.Grace)), "interrupt again to end at once")
-	hangUp := func() error { l.close(); return b.Close() }
+	hangUp := func() error {
+		l.close()
+		behind.end()
+		return b.Close()
+	}
 	return errors.Join(err, a.stop(ctx, server, served, hangUp, time.Duration(c.Grace)))
 }
 
@@ -220,12 +226,8 @@ type errorMonitor func(error)
 // RecordError calls f.
 func (f errorMonitor) RecordError(err error) { f(err) }
 
-// recordError prints what went wrong behind the scenes, from any goroutine.
-// What ordinary operation drops is left out: help that came too late, and words
-// to a task that has just ended.
-func (a *app) recordError(err error) {
-	if errors.Is(err, occamy.ErrOfferDropped) || errors.Is(err, occamy.ErrControlDropped) {
-		return
-	}
-	a.note(oneLine(err), "")
+// ordinary tells whether an error is of what ordinary operation drops: help that
+// came too late, and words to a task that has just ended.
+func ordinary(err error) bool {
+	return errors.Is(err, occamy.ErrOfferDropped) || errors.Is(err, occamy.ErrControlDropped)
 }
