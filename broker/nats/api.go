@@ -24,6 +24,7 @@ const (
 	codeFilterlessTaken = 10099 // a work queue has a consumer without a filter
 	codeFilterTaken     = 10100 // a work queue has a consumer with that filter
 	codeConsumerTaken   = 10148 // by a consumer with another configuration
+	codeUnderWay        = 10158 // a cluster has yet to agree on an earlier try to publish this
 )
 
 func isCode(err error, codes ...jetstream.ErrorCode) bool {
@@ -97,7 +98,7 @@ func passing(err error) bool {
 		}
 	}
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.Code == 503
+	return errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == codeUnderWay)
 }
 
 type streamInfo struct {
