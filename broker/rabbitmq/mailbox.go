@@ -168,7 +168,7 @@ func (s *sitting) leave() {
 		close(s.quit)
 		for _, ch := range []*amqp.Channel{s.ch, s.binding} {
 			if ch != nil {
-				s.b.links.Go(func() { _ = ch.Close() }) // fails only when it is closed already
+				go func() { _ = ch.Close() }() // ends with the connection at the latest
 			}
 		}
 	})
