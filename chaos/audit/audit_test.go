@@ -43,13 +43,22 @@ func (f *forgery) drop(gone func(record.Event) bool) {
 	}
 }
 
-// change changes each event of an ID and a kind.
+// change changes each event of an ID and a kind, but not what the sweep found.
 func (f *forgery) change(id string, what record.What, how func(e *record.Event)) {
 	for _, events := range f.logs {
 		for i := range events {
-			if events[i].ID == id && events[i].What == what {
+			if events[i].ID == id && events[i].What == what && events[i].Op != "sweep" {
 				how(&events[i])
 			}
+		}
+	}
+}
+
+// outcomes changes all outcomes of an ID.
+func (f *forgery) outcomes(id string, how func(e *record.Event)) {
+	for i := range f.logs["client"] {
+		if e := &f.logs["client"][i]; is(id, record.Outcome)(*e) {
+			how(e)
 		}
 	}
 }
@@ -66,7 +75,10 @@ func (f *forgery) request(id string, ms int, server string, pid int) {
 	f.add("orchestrator", ms, record.Event{What: record.Sent, ID: id, Input: &in, Result: compute(in)})
 	f.add("orchestrator", ms+1, record.Event{What: record.Confirmed, ID: id})
 	f.runs(id, ms+2, server, pid, 1)
-	f.add("client", ms+22, record.Event{What: record.Outcome, ID: id, Op: "wait", Status: "completed", Result: compute(in), Attempt: 1})
+	told := record.Event{What: record.Outcome, ID: id, Op: "wait", Status: "completed", Result: compute(in), Attempt: 1}
+	f.add("client", ms+22, told)
+	told.Op = "sweep"
+	f.add("client", 9100, told)
 }
 
 // runs is one run of a request, of 18 ms and an ack.
@@ -176,7 +188,7 @@ func TestWhatMustBeFound(t *testing.T) {
 		{"no outcome, though it ran twice", func(f *forgery) { f.drop(is("r2", record.Outcome)) },
 			1, 0, "lost: r2:"},
 		{"rejected", func(f *forgery) {
-			f.change("r1", record.Outcome, func(e *record.Event) { e.Status, e.Result, e.Error = "rejected", "", "limit reached" })
+			f.outcomes("r1", func(e *record.Event) { e.Status, e.Result, e.Error = "rejected", "", "limit reached" })
 		}, 1, 0, `lost: r1: its outcome is "rejected": limit reached`},
 		{"an outcome of nothing", func(f *forgery) { f.drop(is("r1", record.DoEnd)) },
 			1, 0, "lost: r1: it has an outcome, but no run of it came to its end"},
@@ -188,14 +200,17 @@ func TestWhatMustBeFound(t *testing.T) {
 		{"not sent", func(f *forgery) { f.drop(func(e record.Event) bool { return e.ID == "r3" }) },
 			1, 0, "lost: 1 requests were not even sent"},
 		{"another result", func(f *forgery) {
-			f.change("r1", record.Outcome, func(e *record.Event) { e.Result = compute(input("r3")) })
+			f.outcomes("r1", func(e *record.Event) { e.Result = compute(input("r3")) })
 		}, 0, 1, "wrong: r1: its result is"},
 		{"no result", func(f *forgery) {
-			f.change("r1", record.Outcome, func(e *record.Event) { e.Result = "" })
+			f.outcomes("r1", func(e *record.Event) { e.Result = "" })
 		}, 0, 1, "wrong: r1: its result is"},
+		{"an outcome that was told and not kept", func(f *forgery) {
+			f.drop(func(e record.Event) bool { return e.ID == "r1" && e.Op == "sweep" })
+		}, 0, 1, "wrong: r1: its outcome was not there any more when all was over"},
 		{"sender and server agree on a wrong result", func(f *forgery) {
 			f.change("r1", record.Sent, func(e *record.Event) { e.Result = "abc" })
-			f.change("r1", record.Outcome, func(e *record.Event) { e.Result = "abc" })
+			f.outcomes("r1", func(e *record.Event) { e.Result = "abc" })
 		}, 0, 2, "wrong: r1: its result is"},
 		{"two outcomes", func(f *forgery) {
 			f.add("client", 8900, record.Event{What: record.Outcome, ID: "r1", Op: "sweep", Status: "cancelled"})
@@ -378,7 +393,7 @@ func TestPoison(t *testing.T) {
 			f.change("p", record.Dead, func(e *record.Event) { e.Attempt = 2 })
 		}, "wrong: p: it was buried after 2 attempts; the limit is 5"},
 		{"another buried with it", func(f *forgery) {
-			f.change("r1", record.Outcome, func(e *record.Event) { e.Status, e.Result = "rejected", "" })
+			f.outcomes("r1", func(e *record.Event) { e.Status, e.Result = "rejected", "" })
 		}, `lost: r1: its outcome is "rejected"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
