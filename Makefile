@@ -44,8 +44,8 @@ bench: ## measure what the library must reach (ROWS='request preempt' for some r
 	cd bench && $(GO) run . $(ROWS)
 
 bench-once: ## run each benchmark once, to see that it works
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
-	cd bench && $(GO) test -count=1 ./...
+	scripts/test -run '^$$' -bench . -benchtime 1x
+	cd bench && $(GO) test -tags services -count=1 ./...
 
 chaos: ## break things while requests run (BROKER=rabbitmq REQUESTS=600 FAULT=leader_killed POISON=3 KEEP=1)
 	@cd chaos && $(GO) build -o ../bin/chaos . && exec ../bin/chaos -broker '$(BROKER)' -requests '$(REQUESTS)' -fault '$(FAULT)' -poison '$(POISON)'

@@ -38,7 +38,7 @@ func idleWaits(ctx context.Context, p plan, name string, b broker.Broker, begun 
 			return nil, err
 		}
 	}
-	waits := make([]float64, p.count(1500))
+	waits := make([]float64, p.count(800))
 	for i := range waits {
 		var err error
 		if waits[i], err = one(strconv.Itoa(i)); err != nil {

@@ -25,14 +25,15 @@ const (
 
 // A rate counts what is consumed.
 type rate struct {
+	name         string // of the row
 	n, warm      int64
 	count        atomic.Int64
 	begin        time.Time
 	warmed, done chan struct{}
 }
 
-func newRate(n int) *rate {
-	return &rate{n: int64(n), warm: max(1, int64(n)/10), warmed: make(chan struct{}), done: make(chan struct{})}
+func newRate(name string, n int) *rate {
+	return &rate{name: name, n: int64(n), warm: max(1, int64(n)/10), warmed: make(chan struct{}), done: make(chan struct{})}
 }
 
 // step notes that a request began.
@@ -48,7 +49,7 @@ func (r *rate) step() {
 
 // sample waits for all requests, and until settled says that the broker has
 // none left; it gives the requests a second.
-func (r *rate) sample(name string, settled func() (bool, error)) (sample, error) {
+func (r *rate) sample(settled func() (bool, error)) (sample, error) {
 	if err := await(r.warmed, "the first tenth of the requests"); err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func (r *rate) sample(name string, settled func() (bool, error)) (sample, error)
 	if count := r.count.Load(); count != r.n {
 		return nil, fmt.Errorf("%d requests ran; want each of %d once", count, r.n)
 	}
-	return sample{name: float64(r.n-r.warm) / took.Seconds()}, nil
+	return sample{r.name: float64(r.n-r.warm) / took.Seconds()}, nil
 }
 
 // fill submits n requests, many at a time.
@@ -92,7 +93,7 @@ func fill(ctx context.Context, b broker.Broker, n int) error {
 }
 
 // serveRate is the value's side: a server consumes what is in the queue.
-func serveRate(ctx context.Context, r *rate, name string, source occamy.Source, settled func() (bool, error)) (_ sample, err error) {
+func serveRate(ctx context.Context, r *rate, source occamy.Source, settled func() (bool, error)) (_ sample, err error) {
 	s, err := newServer(occamy.Config{Slots: rateSlots}, map[string]func(occamy.Request) occamy.Task{
 		rateKind: func(occamy.Request) occamy.Task {
 			return task(func(context.Context) error { r.step(); return nil })
@@ -104,5 +105,5 @@ func serveRate(ctx context.Context, r *rate, name string, source occamy.Source, 
 	serving := make(chan error, 1)
 	go func() { serving <- s.Serve(ctx, source) }()
 	defer func() { err = errors.Join(err, s.stop(), <-serving) }()
-	return r.sample(name, settled)
+	return r.sample(settled)
 }

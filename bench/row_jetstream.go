@@ -57,7 +57,7 @@ func jetstreamRate(p plan, consume func(ctx context.Context, url string, r *rate
 		if err != nil {
 			return nil, err
 		}
-		return consume(ctx, url, newRate(n), func() (bool, error) {
+		return consume(ctx, url, newRate("jetstream", n), func() (bool, error) {
 			// A work queue drops a message with its ack.
 			info, err := stream.Info(ctx)
 			return err == nil && info.State.Msgs == 0, err
@@ -71,7 +71,7 @@ func serveJetstream(ctx context.Context, url string, r *rate, settled func() (bo
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	return serveRate(ctx, r, "jetstream", source, settled)
+	return serveRate(ctx, r, source, settled)
 }
 
 func bareJetstreamRate(ctx context.Context, url string, r *rate, settled func() (bool, error)) (_ sample, err error) {
@@ -95,7 +95,7 @@ func bareJetstreamRate(ctx context.Context, url string, r *rate, settled func() 
 			return acks.wait()
 		}))
 	}()
-	return r.sample("jetstream", settled)
+	return r.sample(settled)
 }
 
 // bareJetstream consumes a kind as one does without Occamy, with a consumer as

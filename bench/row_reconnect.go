@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/nats"
+	"github.com/occamy-go/occamy/broker/rabbitmq"
 	"github.com/occamy-go/occamy/internal/rabbitnode"
 )
 
@@ -29,12 +31,17 @@ func reconnectFamily() family {
 					median(column(values, "nats")), median(column(values, "rabbitmq")))
 			},
 		}},
+		rabbitmq: true,
 		value: func(p plan) (sample, error) {
 			n, err := natsOutage(p)
 			if err != nil {
 				return nil, fmt.Errorf("NATS: %w", err)
 			}
-			return sample{name: n, "nats": n}, nil
+			r, err := rabbitmqOutage(p)
+			if err != nil {
+				return nil, fmt.Errorf("RabbitMQ: %w", err)
+			}
+			return sample{name: max(n, r), "nats": n, "rabbitmq": r}, nil
 		},
 	}
 }
@@ -44,9 +51,9 @@ type outage struct {
 	broker  broker.Broker // as the server has it
 	kill    func() error
 	restart func() error
-	// knock is one try of a bare client; it gives the way to publish a request
-	// of kind rateKind, once the broker serves it.
-	knock func(ctx context.Context) (publish func() error, err error)
+	// knock is one try of a bare client to send a request of kind rateKind; it
+	// gives the moment in which it sent the one that the broker confirmed.
+	knock func(ctx context.Context) (time.Time, error)
 }
 
 // seconds is how long the server takes to be back once the broker is.
@@ -77,25 +84,23 @@ func (o outage) seconds(ctx context.Context, down time.Duration) (_ float64, err
 	if err := await(before, "the request before the outage"); err != nil {
 		return 0, err
 	}
+	// RabbitMQ notes a new quorum queue some time after it has confirmed it.
+	time.Sleep(2 * time.Second)
 	if err := o.kill(); err != nil {
 		return 0, err
 	}
 	time.Sleep(down)
 	restarted := make(chan error, 1)
 	go func() { restarted <- o.restart() }()
-	var publish func() error
+	var back time.Time
 	err = eventually("a broker that is back", func() bool {
-		publish, err = o.knock(ctx)
-		if err != nil {
+		var err error
+		if back, err = o.knock(ctx); err != nil {
 			time.Sleep(5 * time.Millisecond)
 		}
 		return err == nil
 	})
-	back := time.Now()
-	if err != nil {
-		return 0, errors.Join(err, <-restarted)
-	}
-	if err := errors.Join(publish(), <-restarted); err != nil {
+	if err := errors.Join(err, <-restarted); err != nil {
 		return 0, err
 	}
 	select {
@@ -129,8 +134,6 @@ func natsOutage(p plan) (_ float64, err error) {
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 
-	var bare *natsgo.Conn
-	defer func() { bare.Close() }()
 	o := outage{
 		broker: b,
 		kill:   n.kill,
@@ -141,28 +144,82 @@ func natsOutage(p plan) (_ float64, err error) {
 			}
 			return err
 		},
-		knock: func(ctx context.Context) (func() error, error) {
-			if bare == nil {
-				nc, err := natsgo.Connect(n.url, natsgo.Timeout(time.Second), natsgo.NoReconnect())
-				if err != nil {
-					return nil, err
-				}
-				bare = nc
-			}
-			js, err := jetstream.New(bare)
+		knock: func(ctx context.Context) (at time.Time, err error) {
+			nc, err := natsgo.Connect(n.url, natsgo.Timeout(time.Second), natsgo.NoReconnect())
 			if err != nil {
-				return nil, err
+				return at, err
+			}
+			defer nc.Close()
+			js, err := jetstream.New(nc)
+			if err != nil {
+				return at, err
 			}
 			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
-			if _, err := js.Stream(ctx, natsStream); err != nil {
-				return nil, err
-			}
-			return func() error {
-				_, err := js.Publish(context.WithoutCancel(ctx), natsSubject+rateKind, nil)
-				return err
-			}, nil
+			at = time.Now()
+			_, err = js.Publish(ctx, natsSubject+rateKind, nil)
+			return at, err
 		},
 	}
 	return o.seconds(ctx, p.duration(10*time.Second))
+}
+
+func rabbitmqOutage(p plan) (_ float64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	var node rabbit
+	end, err := node.start()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	w := node.world(p, "reconnect", rabbitmq.Quorum)
+	b, err := rabbitmq.Open(ctx, w.cfg)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+
+	o := outage{
+		broker:  b,
+		kill:    node.Kill,
+		restart: func() error { return node.Restart(ctx) },
+		knock:   func(context.Context) (time.Time, error) { return knockRabbit(w) },
+	}
+	return o.seconds(ctx, p.duration(10*time.Second))
+}
+
+// knockRabbit sends a request as soon as the queue answers. It is cut off after
+// 2 s: a channel that publishes to a quorum queue without a leader hangs.
+func knockRabbit(w rabbitWorld) (at time.Time, err error) {
+	var raw net.Conn
+	conn, err := amqp.DialConfig(w.url, amqp.Config{Dial: func(network, addr string) (_ net.Conn, err error) {
+		raw, err = amqp.DefaultDial(time.Second)(network, addr)
+		return raw, err
+	}})
+	if err != nil {
+		return at, err
+	}
+	defer func() { _ = raw.Close() }()
+	cut := time.AfterFunc(2*time.Second, func() { _ = raw.Close() })
+	defer cut.Stop()
+	ch, err := conn.Channel()
+	if err != nil {
+		return at, err
+	}
+	if err := ch.Confirm(false); err != nil {
+		return at, err
+	}
+	if _, there, err := ch.Get(w.queue, false); err != nil || there {
+		return at, errors.Join(err, errors.New("the queue is not as it was before"))
+	}
+	at = time.Now()
+	sent, err := ch.PublishWithDeferredConfirm("", w.queue, true, false, amqp.Publishing{DeliveryMode: amqp.Persistent})
+	if err != nil {
+		return at, err
+	}
+	if !sent.Wait() {
+		err = errors.New("RabbitMQ does not keep the message")
+	}
+	return at, err
 }

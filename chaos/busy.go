@@ -27,8 +27,14 @@ func newBusyWatch(dir string) *busyWatch {
 	return &busyWatch{dir: dir, logs: make(map[int]*progress)}
 }
 
-// running is how many requests a process runs; 0 while it has no log yet.
+// running is how many requests a process runs; 0 while it has no log yet, and
+// when it has ended.
 func (b *busyWatch) running(c *child) int {
+	select {
+	case <-c.ended:
+		return 0
+	default:
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	pid := c.pid()

@@ -30,7 +30,7 @@ func faults(lease time.Duration) []fault {
 		{"server_killed", 6 * time.Second, 3, killServers},
 		{"server_stopped", 5*time.Second + lease, 1, stopServer},
 		{"server_shutdown", 5 * time.Second, 3, shutDownServers},
-		{"client_cut", 4 * time.Second, 1, cutClient},
+		{"client_cut", 4 * time.Second, 0, cutClient},
 		{"broker_restarted", 8 * time.Second, 1, restartNode},
 		{"leader_killed", 10 * time.Second, 1, killLeader},
 	}
@@ -46,6 +46,7 @@ type world struct {
 	burst   func(ctx context.Context, n int) error // sends so many requests of the phase, if there are
 	lease   time.Duration
 	number  atomic.Int64
+	blows   atomic.Int64 // that are still to come in this phase
 }
 
 // hits is what a fault concerns.
@@ -75,13 +76,24 @@ func (w *world) strike(name string, h hits, f func() error) error {
 	return nil
 }
 
-// busy returns once a server runs some requests, and sees to it that there are
-// some: the auditor does not accept a fault that hit nothing.
-func (w *world) busy(ctx context.Context, server int) error {
-	late := time.Now().Add(5 * time.Second)
-	for try := 0; w.watch.running(w.fleet.server(server)) < 2 && time.Now().Before(late); try++ {
-		if try%50 == 0 {
-			if err := w.burst(ctx, 10); err != nil {
+// busy returns once one of some servers runs requests, and sees to it that there
+// are some: the auditor does not accept a blow that hit nothing. It is called
+// once before each.
+func (w *world) busy(ctx context.Context, servers ...int) error {
+	w.blows.Add(-1)
+	began := time.Now()
+	for try := 0; time.Since(began) < 10*time.Second; try++ {
+		want := 2
+		if time.Since(began) > time.Second {
+			want = 1 // short requests, or few of them
+		}
+		for _, i := range servers {
+			if w.watch.running(w.fleet.server(i)) >= want {
+				return nil
+			}
+		}
+		if try%100 == 0 {
+			if err := w.burst(ctx, 5); err != nil {
 				return err
 			}
 		}
@@ -123,7 +135,7 @@ func killServers(ctx context.Context, w *world) error {
 	if err := w.each(ctx, "server_killed", w.servers()[1:], kill); err != nil {
 		return err
 	}
-	if err := w.busy(ctx, 0); err != nil {
+	if err := w.busy(ctx, 0, 1); err != nil {
 		return err
 	}
 	return w.strike("server_killed", hits{ends: []int{0, 1}}, func() error {
@@ -157,20 +169,35 @@ func shutDownServers(ctx context.Context, w *world) error {
 	})
 }
 
-// restartNode ends a broker node in order and starts it again: one that does
-// not lead, if there is such a one.
+// serversAt are the servers that are connected to a broker node.
+func (w *world) serversAt(node int) []int {
+	return slices.DeleteFunc(w.wires.used(node), func(end int) bool { return end == w.wires.client })
+}
+
+// restartNode ends a broker node in order and starts it again: one that servers
+// are connected to, and that does not lead, if there is such a one.
 func restartNode(ctx context.Context, w *world) error {
 	leaders, err := w.cluster.Leaders(ctx)
 	if err != nil {
 		return err
 	}
-	node := -1
+	node, best := 0, -1
 	for i := range w.cluster.Hosts() {
-		if i != leaders[0] && (node < 0 || !slices.Contains(leaders, i)) {
-			node = i
+		worth := 0
+		if i != leaders[0] {
+			worth++
+		}
+		if !slices.Contains(leaders, i) {
+			worth++
+		}
+		if len(w.serversAt(i)) > 0 {
+			worth += 2
+		}
+		if worth > best {
+			node, best = i, worth
 		}
 	}
-	return w.strikeNode(ctx, "broker_restarted", max(node, 0), leaders, func(node int) error {
+	return w.strikeNode(ctx, "broker_restarted", node, leaders, func(node int) error {
 		if err := w.cluster.Stop(ctx, node); err != nil {
 			return err
 		}
@@ -202,7 +229,11 @@ func killLeader(ctx context.Context, w *world) error {
 // strikeNode hits a broker node: that concerns who is connected to it, and
 // everybody when it leads the queue. It is over when the cluster is whole.
 func (w *world) strikeNode(ctx context.Context, name string, node int, leaders []int, f func(node int) error) error {
-	if err := w.busy(ctx, 0); err != nil {
+	concerned := w.serversAt(node)
+	if slices.Contains(leaders, node) || len(concerned) == 0 {
+		concerned = w.servers()
+	}
+	if err := w.busy(ctx, concerned...); err != nil {
 		return err
 	}
 	h := hits{ends: w.wires.used(node), node: nodeName(node)}

@@ -188,11 +188,10 @@ func act(ctx context.Context, phases []phase, o options, w *world, s *submitter,
 	s.waiting.Wait()
 	fmt.Fprintf(say, "chaos: all is over; %d of %d sent\n", len(ids), o.requests+o.poison)
 	w.fleet.close()
-	s.sweep(ctx, ids)
-	if err := w.fleet.err; err != nil {
-		return err
-	}
-	return s.buried(ctx)
+	looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // even when the time is up
+	defer cancel()
+	s.sweep(looking, ids)
+	return errors.Join(w.fleet.err, s.buried(looking))
 }
 
 // act sends the requests of the phase and has its fault happen meanwhile. A
@@ -200,23 +199,26 @@ func act(ctx context.Context, phases []phase, o options, w *world, s *submitter,
 // strike; and what is left when it is over goes quickly.
 func (p phase) act(ctx context.Context, w *world, send func(n int) error) error {
 	q := queue{next: p.first, last: p.last, send: send}
-	w.burst = q.burst
+	w.blows.Store(int64(p.blows))
+	w.burst = func(ctx context.Context, n int) error {
+		return q.burst(ctx, min(n, q.left()-perBlow*int(w.blows.Load())))
+	}
 	share := p.last - p.first + 1
 	if err := q.burst(ctx, min(share/4, 40)); err != nil {
 		return err
 	}
 	over := make(chan error, 1)
 	go func() { over <- p.strike(ctx, w) }()
-	reserved := min(perBlow*p.blows, q.left()/2)
-	every := float64(p.lasts) * 1.2 / float64(max(q.left()-reserved, 1))
+	every := float64(p.lasts) * 1.2 / float64(max(q.left()-perBlow*p.blows, 1))
+	ended := false
 	for q.left() > 0 {
 		select {
 		case struck := <-over:
 			over <- struck
-			every, reserved = min(every, float64(afterwards)), 0
+			every, ended = min(every, float64(afterwards)), true
 		default:
 		}
-		if q.left() <= reserved {
+		if !ended && q.left() <= perBlow*int(w.blows.Load()) {
 			if err := pause(ctx, afterwards); err != nil {
 				return err
 			}
@@ -236,7 +238,7 @@ func (p phase) act(ctx context.Context, w *world, send func(n int) error) error 
 const afterwards = 8 * time.Millisecond
 
 // perBlow is how many requests are kept back for each blow of a fault.
-const perBlow = 12
+const perBlow = 10
 
 // queue has the requests of a phase that are still to be sent.
 type queue struct {

@@ -89,7 +89,10 @@ func (s *submitter) send(ctx context.Context, r request) error {
 		defer func() { <-s.places }()
 		defer s.open.Add(-1)
 		s.log.Write(record.Event{What: record.Sent, ID: r.id, Input: &r.input, Result: wanted(r.input)})
-		if s.submit(ctx, r.id, body) {
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		events, err := s.watch(watching, r.id)
+		if s.submit(ctx, r.id, body) && (err != nil || !s.follow(events)) {
 			s.await(ctx, r.id)
 		}
 	})
@@ -120,6 +123,37 @@ func (s *submitter) submit(ctx context.Context, id string, body []byte) bool {
 	}
 }
 
+// watch watches a request before it is submitted, as client.SubmitAndWait does.
+func (s *submitter) watch(ctx context.Context, id string) (<-chan broker.Event, error) {
+	if b, ok := s.broker.(interface {
+		WatchNew(ctx context.Context, id string) (<-chan broker.Event, error)
+	}); ok {
+		return b.WatchNew(ctx, id)
+	}
+	return s.broker.Watch(ctx, id)
+}
+
+// follow returns true once the outcome has come, and false when none will.
+func (s *submitter) follow(events <-chan broker.Event) bool {
+	late := time.NewTimer(waitTry)
+	defer late.Stop()
+	for {
+		select {
+		case e, ok := <-events:
+			switch {
+			case !ok:
+				return false
+			case e.Outcome != nil:
+				s.tell("wait", *e.Outcome)
+				return true
+			}
+		case <-late.C:
+			return false
+		}
+	}
+}
+
+// await waits for the outcome anew, as often as it takes.
 func (s *submitter) await(ctx context.Context, id string) {
 	for {
 		try, cancel := context.WithTimeout(ctx, waitTry)
@@ -161,7 +195,7 @@ func (s *submitter) sweep(ctx context.Context, ids []string) {
 		})
 	}
 	for _, id := range ids {
-		next <- id
+		next <- id // they end with ctx
 	}
 	close(next)
 	looking.Wait()

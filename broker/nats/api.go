@@ -24,6 +24,7 @@ const (
 	codeFilterlessTaken = 10099 // a work queue has a consumer without a filter
 	codeFilterTaken     = 10100 // a work queue has a consumer with that filter
 	codeConsumerTaken   = 10148 // by a consumer with another configuration
+	codeUnderWay        = 10158 // a cluster has yet to agree on an earlier try to publish this
 )
 
 func isCode(err error, codes ...jetstream.ErrorCode) bool {
@@ -97,7 +98,7 @@ func passing(err error) bool {
 		}
 	}
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.Code == 503
+	return errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == codeUnderWay)
 }
 
 type streamInfo struct {
@@ -175,23 +176,31 @@ func (b *Broker) createConsumer(ctx context.Context, stream string, cfg jetstrea
 	return &info.ConsumerInfo, nil
 }
 
-// listConsumers returns all consumers of a stream, none when it is missing.
+// listConsumers returns all consumers of a stream, none when it is missing. While
+// others are being made, pages may overlap.
 func (b *Broker) listConsumers(ctx context.Context, stream string) (all []jetstream.ConsumerInfo, err error) {
-	for {
+	known := make(map[string]bool)
+	for offset := 0; ; {
 		var page struct {
 			apiAnswer
 			Total     int                      `json:"total"`
 			Consumers []jetstream.ConsumerInfo `json:"consumers"`
 		}
-		err := b.call(ctx, "CONSUMER.LIST."+stream, map[string]int{"offset": len(all)}, &page)
+		err := b.call(ctx, "CONSUMER.LIST."+stream, map[string]int{"offset": offset}, &page)
 		if isCode(err, codeNoStream) {
 			return nil, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page.Consumers...)
-		if len(page.Consumers) == 0 || len(all) >= page.Total {
+		for _, info := range page.Consumers {
+			if !known[info.Name] {
+				known[info.Name] = true
+				all = append(all, info)
+			}
+		}
+		offset += len(page.Consumers)
+		if len(page.Consumers) == 0 || offset >= page.Total {
 			return all, nil
 		}
 	}

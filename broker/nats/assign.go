@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// manyPulled is how many promises may wait in a lane until more are no longer
-// pulled one by one, but together once half of them are used up.
+// manyPulled is how many promises may wait until more are no longer pulled one
+// by one, but some together.
 const manyPulled = 16
 
 // assign gives the free promises to the lanes. p.mu is held.
@@ -51,12 +51,15 @@ func (p *pump) assign() {
 	p.reclaim(ready)
 }
 
+// bunch is how many promises are pulled together while there is enough pulled.
+func (p *pump) bunch() int { return max(p.slots/4, 1) }
+
 func (p *pump) assignAlone() {
 	l := p.lanes[0]
 	if p.free == 0 || !l.ready {
 		return
 	}
-	if out := l.out(); out >= manyPulled && out >= p.free {
+	if l.out() >= manyPulled && p.free < p.bunch() {
 		return
 	}
 	p.pull(l, p.free, p.timing.expires, false)

@@ -36,10 +36,10 @@ func parseDelivery(reply string) (d delivery, ok bool) {
 		tokens[n], rest, more = strings.Cut(rest, ".")
 	}
 	var t []string
-	switch {
-	case n == shortAck:
+	switch n {
+	case shortAck:
 		t = tokens[1:shortAck]
-	case n == longAck:
+	case longAck:
 		t = tokens[3:]
 	default:
 		return d, false

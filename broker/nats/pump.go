@@ -140,13 +140,13 @@ func (p *pump) withdrawLocked() {
 }
 
 // sated: so much is pulled, or about to be, that more is asked for together,
-// once half of it is used up.
+// once a bunch of it is used up.
 func (p *pump) sated() bool {
 	has := p.free
 	for _, l := range p.lanes {
 		has += l.out()
 	}
-	return has >= manyPulled && has >= p.slots/2
+	return has >= manyPulled && has > p.slots-p.bunch()
 }
 
 // hint wakes acquire when more promises are of use. p.mu is held.

@@ -24,7 +24,7 @@ const (
 func delayBucket(d time.Duration) time.Duration {
 	d = min(max(d, minDelay), maxDelay)
 	ms := float64(d) / float64(time.Millisecond)
-	step := math.Ceil(4*math.Log2(ms) - 1e-9)
+	step := math.Floor(4*math.Log2(ms)) - 1
 	for ; ; step++ {
 		if bucket := time.Duration(math.Ceil(math.Exp2(step/4))) * time.Millisecond; bucket >= d {
 			return bucket

@@ -86,11 +86,11 @@ func (b *Broker) HoldDead(ctx context.Context, kind string) <-chan int {
 // What a delivery does for its holder.
 
 func (b *Broker) PublishOutcome(ctx context.Context, o occamy.Outcome) error {
-	return b.publishOutcome(ctx, o)
+	return b.publishOutcome(ctx, o, b.hub.addressFor(o.ID)) // as if it was submitted here
 }
 
 func (b *Broker) PublishProgress(ctx context.Context, key string, progress []byte) error {
-	return b.publishProgress(ctx, key, progress)
+	return b.publishProgress(ctx, key, progress, "")
 }
 
 func (b *Broker) LastProgress(ctx context.Context, key string) ([]byte, error) {

@@ -266,7 +266,7 @@ func (m *delivery) limitReached(ctx context.Context) error {
 
 // PublishOutcome implements occamy.OutcomePublisher.
 func (m *delivery) PublishOutcome(ctx context.Context, o occamy.Outcome) error {
-	return m.s.hold(ctx, m, func(ctx context.Context) error { return m.s.c.b.publishOutcome(ctx, o) })
+	return m.s.hold(ctx, m, func(ctx context.Context) error { return m.s.c.b.publishOutcome(ctx, o, m.raw.ReplyTo) })
 }
 
 // PublishProgress implements occamy.ProgressKeeper. The progress of a request
@@ -279,7 +279,7 @@ func (m *delivery) PublishProgress(ctx context.Context, progress []byte) error {
 		if m.key == "" {
 			return nil
 		}
-		return m.s.c.b.publishProgress(ctx, m.key, progress)
+		return m.s.c.b.publishProgress(ctx, m.key, progress, m.raw.ReplyTo)
 	})
 }
 

@@ -62,8 +62,15 @@ func fill(b *testing.B, url string, cfg rabbitmq.Config, client *rabbitmq.Broker
 	if ok, err := last.WaitContext(within(b)); err != nil || !ok {
 		b.Fatal(ok, err)
 	}
-	eventually(b, "all are in the queue", func() bool {
-		q, err := ch.QueueDeclarePassive(cfg.Prefix+".request.k", true, false, false, false, nil)
+	var q amqp.Queue
+	defer func() {
+		if q.Messages != n {
+			b.Logf("%d are in the queue", q.Messages)
+		}
+	}()
+	eventually(b, "all are in the queue", func() (ok bool) {
+		var err error
+		q, err = ch.QueueDeclarePassive(cfg.Prefix+".request.k", true, false, false, false, nil)
 		return err == nil && q.Messages == n
 	})
 }
@@ -74,7 +81,7 @@ func drainBare(b *testing.B, url string, cfg rabbitmq.Config, n int) time.Durati
 		b.Fatal(err)
 	}
 	began := time.Now()
-	deliveries, err := ch.Consume(cfg.Prefix+".request.k", "", false, false, false, false, nil)
+	deliveries, err := ch.Consume(cfg.Prefix+".request.k", "bare", false, false, false, false, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -84,8 +91,12 @@ func drainBare(b *testing.B, url string, cfg rabbitmq.Config, n int) time.Durati
 			b.Fatal(err)
 		}
 	}
-	// The channel stays open: RabbitMQ loses acks when it is closed at once.
-	return time.Since(began)
+	took := time.Since(began)
+	// RabbitMQ would lose acks if the channel were closed at once.
+	if err := ch.Cancel("bare", false); err != nil {
+		b.Fatal(err)
+	}
+	return took
 }
 
 type nothing struct{ done chan<- struct{} }

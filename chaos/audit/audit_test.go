@@ -43,13 +43,22 @@ func (f *forgery) drop(gone func(record.Event) bool) {
 	}
 }
 
-// change changes each event of an ID and a kind.
+// change changes each event of an ID and a kind, but not what the sweep found.
 func (f *forgery) change(id string, what record.What, how func(e *record.Event)) {
 	for _, events := range f.logs {
 		for i := range events {
-			if events[i].ID == id && events[i].What == what {
+			if events[i].ID == id && events[i].What == what && events[i].Op != "sweep" {
 				how(&events[i])
 			}
+		}
+	}
+}
+
+// outcomes changes all outcomes of an ID.
+func (f *forgery) outcomes(id string, how func(e *record.Event)) {
+	for i := range f.logs["client"] {
+		if e := &f.logs["client"][i]; is(id, record.Outcome)(*e) {
+			how(e)
 		}
 	}
 }
@@ -66,7 +75,10 @@ func (f *forgery) request(id string, ms int, server string, pid int) {
 	f.add("orchestrator", ms, record.Event{What: record.Sent, ID: id, Input: &in, Result: compute(in)})
 	f.add("orchestrator", ms+1, record.Event{What: record.Confirmed, ID: id})
 	f.runs(id, ms+2, server, pid, 1)
-	f.add("client", ms+22, record.Event{What: record.Outcome, ID: id, Op: "wait", Status: "completed", Result: compute(in), Attempt: 1})
+	told := record.Event{What: record.Outcome, ID: id, Op: "wait", Status: "completed", Result: compute(in), Attempt: 1}
+	f.add("client", ms+22, told)
+	told.Op = "sweep"
+	f.add("client", 9100, told)
 }
 
 // runs is one run of a request, of 18 ms and an ack.
@@ -80,6 +92,12 @@ func (f *forgery) runs(id string, ms int, server string, pid, attempt int) {
 		e.ID, e.Server, e.PID, e.Attempt = id, server, pid, attempt
 		f.add(server, ms, e)
 	}
+}
+
+// busy has one more request run on a server from 2 ms before a moment on.
+func (f *forgery) busy(server string, pid, ms int) {
+	f.request("busy", ms-4, server, pid)
+	f.change("", record.Run, func(e *record.Event) { e.Requests++ })
 }
 
 // fault is one from begin to end that hits servers, or "client".
@@ -170,7 +188,7 @@ func TestWhatMustBeFound(t *testing.T) {
 		{"no outcome, though it ran twice", func(f *forgery) { f.drop(is("r2", record.Outcome)) },
 			1, 0, "lost: r2:"},
 		{"rejected", func(f *forgery) {
-			f.change("r1", record.Outcome, func(e *record.Event) { e.Status, e.Result, e.Error = "rejected", "", "limit reached" })
+			f.outcomes("r1", func(e *record.Event) { e.Status, e.Result, e.Error = "rejected", "", "limit reached" })
 		}, 1, 0, `lost: r1: its outcome is "rejected": limit reached`},
 		{"an outcome of nothing", func(f *forgery) { f.drop(is("r1", record.DoEnd)) },
 			1, 0, "lost: r1: it has an outcome, but no run of it came to its end"},
@@ -182,14 +200,17 @@ func TestWhatMustBeFound(t *testing.T) {
 		{"not sent", func(f *forgery) { f.drop(func(e record.Event) bool { return e.ID == "r3" }) },
 			1, 0, "lost: 1 requests were not even sent"},
 		{"another result", func(f *forgery) {
-			f.change("r1", record.Outcome, func(e *record.Event) { e.Result = compute(input("r3")) })
+			f.outcomes("r1", func(e *record.Event) { e.Result = compute(input("r3")) })
 		}, 0, 1, "wrong: r1: its result is"},
 		{"no result", func(f *forgery) {
-			f.change("r1", record.Outcome, func(e *record.Event) { e.Result = "" })
+			f.outcomes("r1", func(e *record.Event) { e.Result = "" })
 		}, 0, 1, "wrong: r1: its result is"},
+		{"an outcome that was told and not kept", func(f *forgery) {
+			f.drop(func(e record.Event) bool { return e.ID == "r1" && e.Op == "sweep" })
+		}, 0, 1, "wrong: r1: its outcome was not there any more when all was over"},
 		{"sender and server agree on a wrong result", func(f *forgery) {
 			f.change("r1", record.Sent, func(e *record.Event) { e.Result = "abc" })
-			f.change("r1", record.Outcome, func(e *record.Event) { e.Result = "abc" })
+			f.outcomes("r1", func(e *record.Event) { e.Result = "abc" })
 		}, 0, 2, "wrong: r1: its result is"},
 		{"two outcomes", func(f *forgery) {
 			f.add("client", 8900, record.Event{What: record.Outcome, ID: "r1", Op: "sweep", Status: "cancelled"})
@@ -205,17 +226,18 @@ func TestWhatMustBeFound(t *testing.T) {
 		{"run again, but the fault hit another server", func(f *forgery) {
 			f.runs("r3", 8030, "s1", 11, 1)
 			f.fault(2, "connection_cut", 8010, 8020, "s1")
+			f.busy("s1", 11, 8010)
 		}, 0, 1, "wrong: r3: ran on s2"},
 		{"run again, but the fault was long over", func(f *forgery) {
 			f.drop(is("r2", record.DoStart))
 			f.add("s1", 2202, record.Event{What: record.DoStart, ID: "r2", Server: "s1", PID: 11, Attempt: 1})
 			f.runs("r2", 4000, "s2", 22, 2)
+			f.busy("s1", 11, 210)
 		}, 0, 1, "wrong: r2: ran on s1"},
 		{"run again, before the fault", func(f *forgery) {
 			f.runs("r3", 8030, "s1", 11, 1)
-			f.request("r4", 8480, "s2", 22)
-			f.change("", record.Run, func(e *record.Event) { e.Requests = 4 })
 			f.fault(2, "connection_cut", 8500, 8600, "s2")
+			f.busy("s2", 22, 8500)
 		}, 0, 1, "wrong: r3: ran on s2"},
 		{"run again since it was submitted again, but nothing hit the client", func(f *forgery) {
 			f.runs("r3", 8030, "s1", 11, 1)
@@ -249,13 +271,16 @@ func TestWhatMustBeFound(t *testing.T) {
 			f.add("orchestrator", 5000, record.Event{What: record.Died, Server: "s1", PID: 10, Error: "exit status 2"})
 		}, 0, 1, "wrong: server s1 (10) ended at 12:00:05.000: nobody told it to exit status 2"},
 		{"a server that did not shut down well", func(f *forgery) {
-			f.request("r0", 4990, "s2", 22)
-			f.change("", record.Run, func(e *record.Event) { e.Requests = 4 })
+			f.busy("s1", 10, 5000)
 			f.fault(2, "server_shutdown", 5000, 5100, "s1")
 			f.add("orchestrator", 5050, record.Event{What: record.Died, Server: "s1", PID: 10, Error: "exit status 1"})
 		}, 0, 1, "wrong: server s1 (10) ended at 12:00:05.050: it did not shut down in order: exit status 1"},
 		{"a fault that hit nothing", func(f *forgery) { f.fault(2, "slow_link", 6000, 6100, "s1", "s2") },
-			0, 1, "wrong: fault 2, slow_link, hit nothing"},
+			0, 1, "wrong: fault 2, slow_link, hit nothing: no request was open"},
+		{"a fault that hit another server", func(f *forgery) {
+			f.busy("s1", 11, 6000)
+			f.fault(2, "server_stopped", 6000, 6100, "s2")
+		}, 0, 1, "wrong: fault 2, server_stopped, hit nothing: no request ran on [s2]"},
 		{"a fault that did not end", func(f *forgery) {
 			f.drop(func(e record.Event) bool { return e.What == record.FaultEnd })
 		}, 0, 1, "wrong: fault 1, connection_cut, did not end"},
@@ -295,9 +320,7 @@ func TestWhatIsExcused(t *testing.T) {
 					e.Attempt = 2
 				}
 			})
-			f.request("r4", 7000, "s2", 22)
-			f.change("r4", record.Outcome, func(e *record.Event) { e.Time = at(7900) })
-			f.change("", record.Run, func(e *record.Event) { e.Requests = 4 })
+			f.busy("s1", 11, 7500)
 			f.fault(2, "server_stopped", 7500, 8009, "s1")
 		},
 		"the client was cut while it submitted": func(f *forgery) {
@@ -370,7 +393,7 @@ func TestPoison(t *testing.T) {
 			f.change("p", record.Dead, func(e *record.Event) { e.Attempt = 2 })
 		}, "wrong: p: it was buried after 2 attempts; the limit is 5"},
 		{"another buried with it", func(f *forgery) {
-			f.change("r1", record.Outcome, func(e *record.Event) { e.Status, e.Result = "rejected", "" })
+			f.outcomes("r1", func(e *record.Event) { e.Status, e.Result = "rejected", "" })
 		}, `lost: r1: its outcome is "rejected"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -154,19 +154,18 @@ func (c *course) ended(r *request, start record.Event) time.Time {
 	return time.Time{}
 }
 
-// count counts what a fault found when it began.
+// count counts what a fault found: what was open when it began, and what ran
+// where it hit before it was over.
 func (c *course) count(f *fault) {
 	for _, id := range c.order {
 		r := c.requests[id]
-		if r.sent[0].Time.After(f.begin) {
-			continue
-		}
-		if told := r.told(); told.IsZero() || told.After(f.begin) {
+		if told := r.told(); !r.sent[0].Time.After(f.begin) && (told.IsZero() || told.After(f.begin)) {
 			f.open++
 		}
 		for _, s := range r.starts {
 			end := c.ended(r, s)
-			if slices.Contains(f.servers, s.Server) && s.Time.Before(f.begin) && (end.IsZero() || end.After(f.begin)) {
+			before := f.end.IsZero() || !s.Time.After(f.end)
+			if slices.Contains(f.servers, s.Server) && before && (end.IsZero() || end.After(f.begin)) {
 				f.ran++
 				break
 			}

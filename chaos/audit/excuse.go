@@ -88,8 +88,11 @@ func (c *course) story(torn []string) (found []finding) {
 		if f.end.IsZero() {
 			wrong("fault %d, %s, did not end", f.number, f.name)
 		}
-		if f.open == 0 {
+		switch {
+		case f.open == 0:
 			wrong("fault %d, %s, hit nothing: no request was open", f.number, f.name)
+		case len(f.servers) > 0 && f.ran == 0:
+			wrong("fault %d, %s, hit nothing: no request ran on %v", f.number, f.name, f.servers)
 		}
 	}
 	for _, d := range c.deaths {

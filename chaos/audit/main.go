@@ -69,7 +69,7 @@ func report(say io.Writer, c *course, v verdict, found []finding) {
 		fmt.Fprintln(say, "audit:", f)
 	}
 	for _, f := range c.faults {
-		fmt.Fprintf(say, "audit: fault %2d at %s %-20s %5.1f s, hit %d requests that ran there; %d were open\n",
+		fmt.Fprintf(say, "audit: fault %2d at %s %-20s %5.1f s, hit %d requests that ran there; %d were open when it began\n",
 			f.number, clock(f.begin), f.name, f.end.Sub(f.begin).Seconds(), f.ran, f.open)
 	}
 	gap := c.gap()

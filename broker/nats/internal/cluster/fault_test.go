@@ -173,7 +173,7 @@ func TestANodeIsKilledInMidWork(t *testing.T) {
 func TestAStreamWithoutLeader(t *testing.T) {
 	c := natsd.StartCluster(t, "", "")
 	survivor := c.Nodes[0]
-	b := open(t, nats.Config{URL: survivor.URL(), Replicas: 3, AckWait: 2 * patience})
+	b := open(t, nats.Config{URL: survivor.URL(), Replicas: 3, AckWait: 5 * patience})
 	in := consume(t, b, 2, "work")
 	for _, id := range []string{"held", "waits"} {
 		if err := b.Submit(t.Context(), broker.Request{Kind: "work", ID: id}); err != nil {
@@ -217,7 +217,14 @@ func TestAStreamWithoutLeader(t *testing.T) {
 		})
 	}
 
+	js := c.Connect(t)
 	c.Nodes[1].Restart(t)
+	c.Nodes[2].Restart(t)
+	eventually(t, "each stream has a leader again", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		return c.Leader(ctx, js, "OCCAMY_REQUESTS") != nil && c.Leader(ctx, js, "OCCAMY_OUTCOMES") != nil
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := b.Submit(ctx, broker.Request{Kind: "work", ID: "later"}); err != nil {
@@ -230,8 +237,8 @@ func TestAStreamWithoutLeader(t *testing.T) {
 		t.Errorf("Ack, once there is a leader again: %v", err)
 	}
 	in.Free(2)
-	if m := in.next(t); m.Ack(ctx) != nil {
-		t.Error("the request that was submitted afterwards cannot be acked")
+	if err := in.next(t).Ack(ctx); err != nil {
+		t.Errorf("Ack of the request that was submitted afterwards: %v", err)
 	}
 }
 
