@@ -45,7 +45,7 @@ func brokerKinds() []brokerKind {
 		},
 		{
 			name: "RabbitMQ", schemes: []string{"amqp", "amqps"}, plain: "amqp", open: openRabbitMQ,
-			useless: []string{"token", "token-file", "creds", "nkey", "replicas"},
+			useless: []string{"token", "token-file", "creds", "nkey", "inbox-prefix", "replicas"},
 			instead: "RabbitMQ takes --user and --password-file, or a certificate; a quorum queue has its own replicas",
 			obstacles: []obstacle{
 				{refusedBy(amqp.AccessRefused), "it refuses the credentials", credentialsHint + "; the user guest may come from the broker's own machine only"},
@@ -114,7 +114,7 @@ func connect(ctx context.Context, c connection) (broker.Broker, error) { return 
 
 func openNATS(ctx context.Context, c connection) (broker.Broker, error) {
 	cfg := nats.Config{
-		URL: c.Broker, Prefix: c.Prefix, Replicas: c.Replicas, OnError: c.link.failed,
+		URL: c.Broker, Prefix: c.Prefix, InboxPrefix: c.InboxPrefix, Replicas: c.Replicas, NoCreate: c.NoCreate, OnError: c.link.failed,
 		User: c.User, Password: c.Password, Token: c.Token, CredsFile: c.Creds, NKeyFile: c.NKey,
 		CAFile: c.TLSCA, CertFile: c.TLSCert, KeyFile: c.TLSKey,
 		Options: []natsgo.Option{
@@ -133,7 +133,7 @@ func openNATS(ctx context.Context, c connection) (broker.Broker, error) {
 
 func openRabbitMQ(ctx context.Context, c connection) (broker.Broker, error) {
 	b, err := rabbitmq.Open(ctx, rabbitmq.Config{
-		URL: c.Broker, Prefix: c.Prefix, QueueType: rabbitmq.QueueType(c.QueueType), OnError: c.link.failed,
+		URL: c.Broker, Prefix: c.Prefix, QueueType: rabbitmq.QueueType(c.QueueType), Declared: c.NoCreate, OnError: c.link.failed,
 		User: c.User, Password: c.Password, CAFile: c.TLSCA, CertFile: c.TLSCert, KeyFile: c.TLSKey,
 		OnLink: func(err error) {
 			if err == nil {

@@ -210,6 +210,24 @@ func TestPrefixesKeepWorldsApart(t *testing.T) {
 	}
 }
 
+// With --no-create nothing is made on the broker, and what is missing is named.
+func TestNothingIsCreatedWhereAnOperatorDoesThat(t *testing.T) {
+	address := startNATS(t, natsserver.Options{}).ClientURL()
+	for _, where := range []run{{}, {env: map[string]string{"OCCAMY_BROKER_NO_CREATE": "true"}}} {
+		args := []string{"submit", "route", "--broker", address, "--no-check"}
+		if where.env == nil {
+			args = append(args, "--no-create")
+		}
+		code, stdout, stderr := where.do(t, args...)
+		if code != exitFailed || stdout != "" || !strings.Contains(stderr, "OCCAMY_REQUESTS") {
+			t.Errorf("exit status %d; want 1 and the stream that is missing", code)
+		}
+	}
+	var v outcomeView
+	decode(t, run{}, &v, "submit", "route", "--broker", address, "--no-check", "--json")
+	decode(t, run{}, &v, "submit", "route", "--broker", address, "--no-check", "--no-create", "--json")
+}
+
 // The embedded broker asks for what the settings have, and the same settings
 // let a client in.
 func TestTheEmbeddedBrokerAsksForTheSameSettings(t *testing.T) {

@@ -70,6 +70,8 @@ func TestSettingsThatDoNotFit(t *testing.T) {
 		{"status --tls-cert f", "", "belong together"},
 		{"status --replicas 7", "", "7 replicas"},
 		{"status", "OCCAMY_BROKER_REPLICAS=many", "no number"},
+		{"status", "OCCAMY_BROKER_NO_CREATE=perhaps", "OCCAMY_BROKER_NO_CREATE is"},
+		{"serve --no-create", "", "not for the embedded broker"},
 		{"status --queue-type stack", "", `unknown queue type "stack"`},
 		{"status --queue-type classic", "", "queue-type (--queue-type, OCCAMY_BROKER_QUEUE_TYPE) is not for NATS"},
 		{"status --prefix UP", "", `prefix "UP"`},
