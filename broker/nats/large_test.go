@@ -71,8 +71,12 @@ func TestARequestThatIsLargerThanAPullBringsIsDelivered(t *testing.T) {
 	}
 	stopServer(t, ns)
 	ns = startServer(t, embedded.Config{Dir: dir, RelaxSync: true, MaxPayload: 1 << 20})
-	c := consume(t, open(t, nats.Config{URL: ns.URL()}), 64, "k", "l")
+	server := open(t, nats.Config{URL: ns.URL()})
+	c := consume(t, server, 64, "k", "l")
 	for range requests {
 		ack(t, c.next(t))
+	}
+	if n := server.Conn().Stats().OutMsgs; n > 4*requests {
+		t.Errorf("it sent %d messages for %d requests", n, requests)
 	}
 }
