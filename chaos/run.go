@@ -188,10 +188,9 @@ func act(ctx context.Context, phases []phase, o options, w *world, s *submitter,
 	s.waiting.Wait()
 	fmt.Fprintf(say, "chaos: all is over; %d of %d sent\n", len(ids), o.requests+o.poison)
 	w.fleet.close()
-	looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // even when the time is up
+	looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute+time.Duration(len(ids))*10*time.Millisecond) // even when the time is up
 	defer cancel()
-	s.sweep(looking, ids)
-	return errors.Join(w.fleet.err, s.buried(looking))
+	return errors.Join(w.fleet.err, s.sweep(looking, ids), s.buried(looking))
 }
 
 // act sends the requests of the phase and has its fault happen meanwhile. A

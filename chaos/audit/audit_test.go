@@ -207,6 +207,7 @@ func TestWhatMustBeFound(t *testing.T) {
 		}, 0, 1, "wrong: r1: its result is"},
 		{"an outcome that was told and not kept", func(f *forgery) {
 			f.drop(func(e record.Event) bool { return e.ID == "r1" && e.Op == "sweep" })
+			f.add("client", 9100, record.Event{What: record.Missing, ID: "r1"})
 		}, 0, 1, "wrong: r1: its outcome was not there any more when all was over"},
 		{"sender and server agree on a wrong result", func(f *forgery) {
 			f.change("r1", record.Sent, func(e *record.Event) { e.Result = "abc" })
