@@ -26,6 +26,7 @@ type Broker struct {
 	progress  progressQueues
 	browsing  browsing
 	kinds     kinds
+	outage    outage
 	closing   atomic.Bool
 	done      chan struct{} // closed by Close
 	running   sync.WaitGroup
@@ -65,6 +66,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		cfg: cfg, names: names, addresses: addresses,
 		done: make(chan struct{}), closed: make(chan struct{}),
 	}
+	b.outage.tell = cfg.OnLink
 	b.in, b.out = newLink(b, "consume"), newLink(b, "publish")
 	b.pub.name, b.pub.gate = rand.Text(), make(chan struct{}, 1)
 	b.pub.gate <- struct{}{}

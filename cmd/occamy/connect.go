@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
 	natsgo "github.com/nats-io/nats.go"
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/nats"
+	"github.com/occamy-go/occamy/broker/rabbitmq"
 )
 
 const (
@@ -21,6 +24,7 @@ type brokerKind struct {
 	schemes []string
 	useless []string // settings that mean nothing to it
 	instead string   // what to give in their place
+	plain   string   // the scheme with which there is no TLS; "" where the settings decide
 	open    func(ctx context.Context, c connection) (broker.Broker, error)
 
 	obstacles []obstacle // known to this broker alone
@@ -37,6 +41,16 @@ func brokerKinds() []brokerKind {
 					"it refuses the credentials", credentialsHint},
 				{anyOf(natsgo.ErrSecureConnWanted), "it does not offer TLS", "without TLS the address begins with nats:// and there is no --tls-…"},
 				{anyOf(natsgo.ErrSecureConnRequired), "it demands TLS", "the address begins with tls://"},
+			},
+		},
+		{
+			name: "RabbitMQ", schemes: []string{"amqp", "amqps"}, plain: "amqp", open: openRabbitMQ,
+			useless: []string{"token", "token-file", "creds", "nkey", "inbox-prefix", "replicas"},
+			instead: "RabbitMQ takes --user and --password-file, or a certificate; a quorum queue has its own replicas",
+			obstacles: []obstacle{
+				{refusedBy(amqp.AccessRefused), "it refuses the credentials", credentialsHint + "; the user guest may come from the broker's own machine only"},
+				{refusedBy(amqp.NotAllowed), "it does not let this user into the virtual host", "the path of the address is the virtual host; the broker's operator grants permissions there"},
+				{anyOf(amqp.ErrSASL), "it takes no password", "auth_mechanism=external in the address uses the certificate of --tls-cert"},
 			},
 		},
 	}
@@ -70,6 +84,11 @@ func (a *app) connection(s settings) (connection, error) {
 	if err := s.refuse(kind.name, kind.instead, kind.useless...); err != nil {
 		return connection{}, err
 	}
+	if kind.plain != "" && strings.HasPrefix(s.Broker, kind.plain+"://") {
+		if err := s.refuse(kind.plain+"://, which is not encrypted", "the address begins with "+kind.plain+"s://", "tls-ca", "tls-cert", "tls-key"); err != nil {
+			return connection{}, err
+		}
+	}
 	if err := a.readSecrets(&s); err != nil {
 		return connection{}, err
 	}
@@ -94,20 +113,48 @@ func (a *app) dial(ctx context.Context, c connection) (broker.Broker, error) {
 func connect(ctx context.Context, c connection) (broker.Broker, error) { return c.kind.open(ctx, c) }
 
 func openNATS(ctx context.Context, c connection) (broker.Broker, error) {
-	options := []natsgo.Option{
-		natsgo.DisconnectErrHandler(func(_ *natsgo.Conn, err error) { c.link.lost(err) }),
-		natsgo.ReconnectHandler(func(*natsgo.Conn) { c.link.back() }),
-	}
-	if c.TLSCA != "" {
-		options = append(options, natsgo.RootCAs(c.TLSCA))
-	}
-	if c.TLSCert != "" {
-		options = append(options, natsgo.ClientCert(c.TLSCert, c.TLSKey))
-	}
-	return natsOpen(ctx, nats.Config{
-		URL: c.Broker, Prefix: c.Prefix, Replicas: c.Replicas, OnError: c.link.failed, Options: options,
+	cfg := nats.Config{
+		URL: c.Broker, Prefix: c.Prefix, InboxPrefix: c.InboxPrefix, Replicas: c.Replicas, NoCreate: c.NoCreate, OnError: c.link.failed,
 		User: c.User, Password: c.Password, Token: c.Token, CredsFile: c.Creds, NKeyFile: c.NKey,
+		CAFile: c.TLSCA, CertFile: c.TLSCert, KeyFile: c.TLSKey,
+		Options: []natsgo.Option{
+			natsgo.DisconnectErrHandler(func(_ *natsgo.Conn, err error) { c.link.lost(err) }),
+			natsgo.ReconnectHandler(func(*natsgo.Conn) { c.link.back() }),
+		},
+	}
+	if c.PasswordFile != "" {
+		cfg.Password, cfg.PasswordFile = "", c.PasswordFile // it may change
+	}
+	if c.TokenFile != "" {
+		cfg.Token, cfg.TokenFile = "", c.TokenFile
+	}
+	return natsOpen(ctx, cfg)
+}
+
+func openRabbitMQ(ctx context.Context, c connection) (broker.Broker, error) {
+	b, err := rabbitmq.Open(ctx, rabbitmq.Config{
+		URL: c.Broker, Prefix: c.Prefix, QueueType: rabbitmq.QueueType(c.QueueType), Declared: c.NoCreate, OnError: c.link.failed,
+		User: c.User, Password: c.Password, CAFile: c.TLSCA, CertFile: c.TLSCert, KeyFile: c.TLSKey,
+		OnLink: func(err error) {
+			if err == nil {
+				c.link.back()
+			} else {
+				c.link.lost(err)
+			}
+		},
 	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// refusedBy is an obstacle's is: RabbitMQ closed the connection with this code.
+func refusedBy(code int) func(error) bool {
+	return func(err error) bool {
+		var e *amqp.Error
+		return errors.As(err, &e) && e.Server && e.Code == code
+	}
 }
 
 // natsOpen is nats.Open, which does not return a nil that is not one.

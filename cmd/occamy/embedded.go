@@ -36,7 +36,7 @@ func (a *app) openForServe(ctx context.Context, c serveConfig, l *link) (broker.
 		return b, err
 	}
 	if err := c.refuse("the embedded broker", "it asks for a user and a password, or a token, and keeps one copy",
-		"creds", "nkey", "tls-ca", "tls-cert", "tls-key", "replicas", "queue-type"); err != nil {
+		"creds", "nkey", "tls-ca", "tls-cert", "tls-key", "inbox-prefix", "replicas", "queue-type", "no-create"); err != nil {
 		return nil, err
 	}
 	if err := a.readSecrets(&c.settings); err != nil {

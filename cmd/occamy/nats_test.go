@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,9 +124,7 @@ func TestWaysIntoNATS(t *testing.T) {
 			address = tc.scheme + "://" + tc.user + strings.TrimPrefix(address, "tls://")
 			s := serveAs(t, tc.env, append([]string{"--broker", address}, tc.args...)...)
 			env := map[string]string{"OCCAMY_BROKER": address}
-			for key, value := range tc.env {
-				env[key] = value
-			}
+			maps.Copy(env, tc.env)
 			var v outcomeView
 			code, stdout, stderr := run{env: env}.do(t, append([]string{"submit", "route", "--file", instance, "--header", "time-limit=50ms", "--wait", "--json"}, tc.args...)...)
 			if code != exitOK {
@@ -177,7 +176,7 @@ func TestNATSThatDoesNotFitTheSettings(t *testing.T) {
 	}{
 		{"TLS wanted of one without", []string{"--broker", "tls://" + plain}, "does not offer TLS"},
 		{"an authority for one without", []string{"--broker", "nats://" + plain, "--tls-ca", certs.ca}, "does not offer TLS"},
-		{"no client certificate", []string{"--broker", "tls://" + mutual, "--tls-ca", certs.ca}, "cannot reach"},
+		{"no client certificate", []string{"--broker", "tls://" + mutual, "--tls-ca", certs.ca}, "refuses the client's certificate, or wants one"},
 		{"the name is not in the certificate", []string{"--broker", "tls://localhost" + mutual[strings.Index(mutual, ":"):], "--tls-ca", certs.ca}, "certificate is not valid for any names"},
 		{"nobody listens", []string{"--broker", "nats://" + closed}, "nobody listens"},
 		{"no such name", []string{"--broker", "nats://nowhere.invalid:4222"}, "cannot reach"},
@@ -211,6 +210,24 @@ func TestPrefixesKeepWorldsApart(t *testing.T) {
 	}
 }
 
+// With --no-create nothing is made on the broker, and what is missing is named.
+func TestNothingIsCreatedWhereAnOperatorDoesThat(t *testing.T) {
+	address := startNATS(t, natsserver.Options{}).ClientURL()
+	for _, where := range []run{{}, {env: map[string]string{"OCCAMY_BROKER_NO_CREATE": "true"}}} {
+		args := []string{"submit", "route", "--broker", address, "--no-check"}
+		if where.env == nil {
+			args = append(args, "--no-create")
+		}
+		code, stdout, stderr := where.do(t, args...)
+		if code != exitFailed || stdout != "" || !strings.Contains(stderr, "OCCAMY_REQUESTS") {
+			t.Errorf("exit status %d; want 1 and the stream that is missing", code)
+		}
+	}
+	var v outcomeView
+	decode(t, run{}, &v, "submit", "route", "--broker", address, "--no-check", "--json")
+	decode(t, run{}, &v, "submit", "route", "--broker", address, "--no-check", "--no-create", "--json")
+}
+
 // The embedded broker asks for what the settings have, and the same settings
 // let a client in.
 func TestTheEmbeddedBrokerAsksForTheSameSettings(t *testing.T) {
@@ -231,19 +248,19 @@ func TestTheEmbeddedBrokerAsksForTheSameSettings(t *testing.T) {
 // While the broker is away serve says so once, and once that it is back.
 func TestServeTellsThatTheBrokerIsAwayAndBack(t *testing.T) {
 	c := newCable(t, startNATS(t, natsserver.Options{}).Addr().String())
-	testAwayAndBack(t, c, "nats://"+c.Addr().String())
+	testAwayAndBack(t, c, map[string]string{"OCCAMY_BROKER": "nats://" + c.Addr().String()})
 }
 
-func testAwayAndBack(t *testing.T, c *cable, address string, args ...string) {
+func testAwayAndBack(t *testing.T, c *cable, env map[string]string) {
 	t.Helper()
-	s := serve(t, append([]string{"--broker", address}, args...)...)
+	s := serveAs(t, env)
 	s.begin(t, "long")
 	for range 3 {
 		begun := strings.Count(s.errs.String(), "\n")
 		c.pull()
-		s.awaitLine(t, begun, "lost the connection to "+redact(address))
+		s.awaitLine(t, begun, "lost the connection to "+s.Broker)
 		c.plug()
-		s.awaitLine(t, begun+1, "the connection to "+redact(address)+" is back")
+		s.awaitLine(t, begun+1, "the connection to "+s.Broker+" is back")
 		s.works(t)
 	}
 	if code, _, _ := s.client().do(t, "cancel", "long"); code != exitOK {

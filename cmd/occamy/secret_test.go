@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"maps"
 	"strings"
 	"sync"
@@ -87,7 +88,9 @@ func (p hidingPlace) hides(t *testing.T, verb string) {
 	env := map[string]string{"OCCAMY_BROKER": p.address}
 	maps.Copy(env, p.env)
 	out, errs := newOutput(), newOutput()
-	code := run{env: env}.start(t.Context(), out, errs, append(strings.Fields(verb), p.args...)...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	code := run{env: env}.start(ctx, out, errs, append(strings.Fields(verb), p.args...)...)
 	switch text := out.String() + errs.String(); {
 	case code == exitOK || text == "":
 		t.Errorf("%s with a secret %s: exit status %d, %q", verb, p.name, code, text)

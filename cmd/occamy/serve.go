@@ -41,9 +41,8 @@ An interrupt ends it in order: no more requests are taken, and protected tasks
 may finish within --grace; what does not is handed to another server. A second
 interrupt ends it at once.
 
-The fields of the config file are those of the flags (broker, data_dir, listen,
-sync, grace, slots, and those of the connection: user, password_file, token_file,
-creds, nkey, tls_ca, tls_cert, tls_key, prefix, replicas, queue_type); password
+The fields of the config file are those of the flags (data_dir, listen, sync,
+grace, slots, and those of the connection, such as broker and tls_ca); password
 and token; max_payload of the embedded broker; and id, kinds, headroom, max_body,
 expansion_period, refill_delay, rebalance_moves, handler_timeout, expand_timeout,
 kill_timeout, settle_timeout, cancel_memory, max_cancelled, max_backlog,

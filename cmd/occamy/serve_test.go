@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ type service struct {
 	out     *output
 	errs    *output
 	code    chan int
+	env     map[string]string // of clients, besides the address
 }
 
 // serve starts 'occamy serve' and returns once it takes requests.
@@ -37,7 +39,7 @@ func serve(t *testing.T, args ...string) *service {
 // serveAs is serve in an environment.
 func serveAs(t *testing.T, env map[string]string, args ...string) *service {
 	t.Helper()
-	s := &service{signals: make(chan os.Signal, 2), out: newOutput(), errs: newOutput(), code: make(chan int, 1)}
+	s := &service{signals: make(chan os.Signal, 2), out: newOutput(), errs: newOutput(), code: make(chan int, 1), env: env}
 	args = append([]string{"serve", "--json"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { s.code <- run{signals: s.signals, env: env}.start(ctx, s.out, s.errs, args...) }()
@@ -86,7 +88,11 @@ func (s *service) end(t *testing.T) int {
 }
 
 // client is a run whose verbs talk to the service.
-func (s *service) client() run { return run{env: map[string]string{"OCCAMY_BROKER": s.Broker}} }
+func (s *service) client() run {
+	env := map[string]string{"OCCAMY_BROKER": s.Broker}
+	maps.Copy(env, s.env)
+	return run{env: env}
+}
 
 // begin submits a request that would run for long and returns once a server
 // runs it.
@@ -235,6 +241,31 @@ func TestControlAndCancelReachARunningTask(t *testing.T) {
 		t.Fatal("the wait does not end")
 	}
 	s.await(t, func(f fleet) bool { return len(f.Servers) == 1 && busy(f.Servers[0].Slots) == 0 })
+}
+
+// Two servers share a request: its helpers stand on both.
+func TestHelpersOnAnotherServer(t *testing.T) {
+	s := serveEmbedded(t, t.TempDir(), "--slots", "2")
+	testHelpersOnAnotherServer(t, s, serve(t, "--broker", s.Broker, "--slots", "2"))
+}
+
+func testHelpersOnAnotherServer(t *testing.T, s, other *service) {
+	t.Helper()
+	s.begin(t, "long")
+	s.await(t, func(f fleet) bool {
+		return len(f.Servers) == 2 && busy(f.Servers[0].Slots) == 2 && busy(f.Servers[1].Slots) == 2
+	})
+	if code, _, _ := s.client().do(t, "cancel", "long"); code != exitOK {
+		t.Errorf("cancel: exit status %d", code)
+	}
+	s.await(t, func(f fleet) bool {
+		return len(f.Servers) == 2 && busy(f.Servers[0].Slots) == 0 && busy(f.Servers[1].Slots) == 0
+	})
+	for _, one := range []*service{s, other} {
+		if text := one.errs.String(); text != "" {
+			t.Errorf("%s says %q", one.Server, text)
+		}
+	}
 }
 
 func TestDrainAndResume(t *testing.T) {

@@ -27,8 +27,10 @@ type settings struct {
 	TLSCert      string `json:"tls_cert"`
 	TLSKey       string `json:"tls_key"`
 	Prefix       string `json:"prefix"`
+	InboxPrefix  string `json:"inbox_prefix"`
 	Replicas     int    `json:"replicas"`
 	QueueType    string `json:"queue_type"`
+	NoCreate     bool   `json:"no_create"`
 }
 
 // setting is one of the settings that are text.
@@ -39,7 +41,7 @@ type setting struct {
 	help   string // of the flag
 }
 
-// texts are the settings besides Broker and Replicas.
+// texts are the settings that are text, besides Broker.
 func (s *settings) texts() []setting {
 	return []setting{
 		{name: "user", value: &s.User, help: "the user's `NAME`"},
@@ -53,6 +55,7 @@ func (s *settings) texts() []setting {
 		{name: "tls-cert", value: &s.TLSCert, help: "the client's certificate, a `FILE` (PEM)"},
 		{name: "tls-key", value: &s.TLSKey, help: "the key of --tls-cert, a `FILE` (PEM)"},
 		{name: "prefix", value: &s.Prefix, help: "the `WORD` with which the names of streams, queues and exchanges begin (default occamy)"},
+		{name: "inbox-prefix", value: &s.InboxPrefix, help: "NATS: the `SUBJECT` with which those of answers begin (default _INBOX)"},
 		{name: "queue-type", value: &s.QueueType, help: "RabbitMQ: the `TYPE` of queues that are made, quorum or classic (default quorum)"},
 	}
 }
@@ -81,6 +84,7 @@ func (s *settings) flags(f *pflag.FlagSet, broker string) {
 		}
 	}
 	own.IntVar(&s.Replicas, "replicas", 0, "NATS: the `NUMBER` of servers of a cluster that keep each message, in streams that are made (default 1)")
+	own.BoolVar(&s.NoCreate, "no-create", false, "create no streams, or no queues and exchanges for requests and dead letters: they are there")
 	own.VisitAll(func(flag *pflag.Flag) {
 		flag.Annotations = map[string][]string{connectionFlag: nil}
 		f.AddFlag(flag)
@@ -100,6 +104,13 @@ func (a *app) settingsFromEnvironment() (settings, error) {
 		}
 		s.Replicas = n
 	}
+	if text := a.getenv(variable("no-create")); text != "" {
+		on, err := strconv.ParseBool(text)
+		if err != nil {
+			return s, usage(variable("no-create")+" is "+quote(text), "true or false")
+		}
+		s.NoCreate = on
+	}
 	return s, nil
 }
 
@@ -114,6 +125,7 @@ func (s settings) or(other settings) settings {
 	}
 	s.Broker = cmp.Or(s.Broker, other.Broker)
 	s.Replicas = cmp.Or(s.Replicas, other.Replicas)
+	s.NoCreate = s.NoCreate || other.NoCreate
 	others := other.texts()
 	for i, t := range s.texts() {
 		*t.value = cmp.Or(*t.value, *others[i].value)
@@ -131,6 +143,9 @@ func (s settings) given() []string {
 	}
 	if s.Replicas != 0 {
 		names = append(names, "replicas")
+	}
+	if s.NoCreate {
+		names = append(names, "no-create")
 	}
 	return names
 }
