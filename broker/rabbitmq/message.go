@@ -54,7 +54,9 @@ func newDelivery(s *session, k *block, raw amqp.Delivery) *delivery {
 	if _, ok := m.headers[s.c.keys.Kind]; !ok {
 		m.headers[s.c.keys.Kind] = s.kind // published without Occamy
 	}
-	m.id, _ = broker.HeaderString(m.headers, s.c.keys.RequestID)
+	if id, _ := broker.HeaderString(m.headers, s.c.keys.RequestID); broker.CheckID(id) == nil {
+		m.id = id // else it names nothing, and may be as long as a frame
+	}
 	if m.key = m.id; m.key == "" {
 		if origin := first(text(raw.Headers, hdrOrigin), raw.MessageId); origin != "" {
 			m.key = "\x00" + origin
@@ -131,9 +133,15 @@ func (m *delivery) Reject(ctx context.Context, requeue bool) error {
 
 // RequeueAfter publishes a copy, which bears the counts of this delivery and
 // goes to the end of its queue, and then acks the original: to give that back
-// would count as a crash.
+// would count as a crash. That is what becomes of one that is too large to copy,
+// so that it comes back at all.
 func (m *delivery) RequeueAfter(ctx context.Context, delay time.Duration) error {
-	return m.replace(ctx, m.copy(m.attempt, m.crashes), delay)
+	err := m.replace(ctx, m.copy(m.attempt, m.crashes), delay)
+	if errors.Is(err, occamy.ErrTooLarge) {
+		m.s.refuse(m, true)
+		return nil
+	}
+	return err
 }
 
 // giveBack requeues what nobody was given. For a message that a classic queue
@@ -161,6 +169,7 @@ func (m *delivery) publishing(h amqp.Table) amqp.Publishing {
 		Headers:         h,
 		ContentType:     m.raw.ContentType,
 		ContentEncoding: m.raw.ContentEncoding,
+		Priority:        m.raw.Priority,
 		CorrelationId:   m.raw.CorrelationId,
 		ReplyTo:         m.raw.ReplyTo,
 		Timestamp:       m.raw.Timestamp,
@@ -228,7 +237,7 @@ func (m *delivery) publishDead(ctx context.Context, reason string, attempts int)
 	h[hdrDeliveries] = int64(attempts)
 	h[hdrTime] = time.Now().UnixNano()
 	h[hdrKind], h[hdrID] = m.s.kind, m.id
-	if kind, ok := broker.HeaderString(m.headers, m.s.c.keys.Kind); ok {
+	if kind, _ := broker.HeaderString(m.headers, m.s.c.keys.Kind); broker.CheckKind(kind) == nil {
 		h[hdrKind] = kind
 	}
 	h[hdrReason] = ""
