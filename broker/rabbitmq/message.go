@@ -42,6 +42,7 @@ const (
 var (
 	_ occamy.Message          = (*delivery)(nil)
 	_ occamy.LossNotifier     = (*delivery)(nil)
+	_ occamy.Releaser         = (*delivery)(nil)
 	_ occamy.DelayedRequeuer  = (*delivery)(nil)
 	_ occamy.ReasonedRejecter = (*delivery)(nil)
 	_ occamy.Attempter        = (*delivery)(nil)
@@ -108,6 +109,10 @@ func (m *delivery) NotifyLost(f func()) {
 		f()
 	}
 }
+
+// Release implements occamy.Releaser: else the broker would leave the request, and
+// the credit that it takes, with the server until the connection ends.
+func (m *delivery) Release() { go m.s.refuse(m, true) }
 
 // Ack implements occamy.Message. AMQP has no answer to an ack: when the
 // connection breaks just then, the request may be delivered again. The progress

@@ -407,6 +407,28 @@ func TestPoison(t *testing.T) {
 	}
 }
 
+// A process that dies of poison later excuses nothing that was run again before.
+func TestPoisonExcusesNothingBeforeIt(t *testing.T) {
+	f := poisoned()
+	f.add("s1", 5002, record.Event{What: record.DoStart, ID: "r3", Server: "s1", PID: 31, Attempt: 1})
+	f.add("s1", 5004, record.Event{What: record.DoEnd, ID: "r3", Server: "s1", PID: 31, Attempt: 1})
+	f.add("s2", 5006, record.Event{What: record.DoStart, ID: "r3", Server: "s2", PID: 22, Attempt: 2})
+	f.add("s2", 5008, record.Event{What: record.DoEnd, ID: "r3", Server: "s2", PID: 22, Attempt: 2})
+	if v, told, status := f.judged(t); status != 1 || !strings.Contains(told, "wrong: r3: ran on s1 (31)") {
+		t.Errorf("verdict %+v, status %d; told:\n%s", v, status, told)
+	}
+}
+
+// A run of nothing proves nothing.
+func TestARunWithoutRequestsIsNoProof(t *testing.T) {
+	f := &forgery{logs: make(map[string][]record.Event)}
+	f.add("orchestrator", 0, record.Event{What: record.Run, Broker: "nats"})
+	f.add("orchestrator", 10, record.Event{What: record.Closing})
+	if v, told, status := f.judged(t); status != 1 {
+		t.Errorf("verdict %+v, status %d; told:\n%s", v, status, told)
+	}
+}
+
 // The gap counts only while there is work.
 func TestGap(t *testing.T) {
 	f := good()
