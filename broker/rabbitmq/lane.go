@@ -16,6 +16,8 @@ type lane struct {
 	kind string
 	wake chan struct{} // holds one token when there is reason to adjust
 
+	patience time.Duration // with a broker that does not answer; of the goroutine of run
+
 	mu      sync.Mutex
 	target  int      // the credit that it should have
 	session *session // nil while there is none
@@ -124,10 +126,14 @@ func (l *lane) serve(ctx context.Context) error {
 	soon := time.NewTimer(time.Hour)
 	defer soon.Stop()
 	for {
-		if err := l.adjust(s); err != nil {
+		answered := l.mind()
+		err := l.adjust(s)
+		answered()
+		if err != nil {
 			s.fail(err)
 			return err
 		}
+		l.patience = leastPatience
 		wake := l.wake
 		if s.hasLeftover() {
 			// Credit comes back by the piece: take it up together.
@@ -150,6 +156,38 @@ func (l *lane) serve(ctx context.Context) error {
 			s.retire()
 			return nil
 		}
+	}
+}
+
+// How long a lane waits for the answer to a consume.
+const (
+	leastPatience = 500 * time.Millisecond
+	mostPatience  = 8 * time.Second
+)
+
+// mind sees to it that the broker answers. A quorum queue that is about to
+// start loses what it is asked: RabbitMQ answers after a minute, by closing the
+// connection. So that is dropped, unless somebody has work from it.
+func (l *lane) mind() (answered func()) {
+	wait := max(l.patience, leastPatience)
+	l.patience = min(2*wait, mostPatience)
+	var again *time.Timer
+	var mu sync.Mutex
+	mu.Lock()
+	defer mu.Unlock()
+	again = time.AfterFunc(wait, func() {
+		if !l.c.b.sessions.busy() {
+			l.c.b.in.drop()
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		again.Reset(wait)
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		again.Stop()
 	}
 }
 

@@ -376,7 +376,7 @@ func (s *session) start(prefetch int, args amqp.Table, arrived func(*block, amqp
 		s.mu.Lock()
 		expected := k.cancelled || s.over
 		s.mu.Unlock()
-		if !expected {
+		if !expected && !s.ch.IsClosed() {
 			s.fail(errCancelled)
 		}
 	}()
@@ -482,6 +482,21 @@ func (all *sessions) remove(s *session) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	delete(all.open, s)
+}
+
+// busy says whether some delivery is out.
+func (all *sessions) busy() bool {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for s := range all.open {
+		s.mu.Lock()
+		used := s.used
+		s.mu.Unlock()
+		if used > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // wait returns once those that are retired are closed, or after a while.
