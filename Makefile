@@ -5,12 +5,16 @@ GO          ?= go
 FLAGS       ?=
 FUZZTIME    ?= 10s
 ROWS        ?=
+BROKER      ?= nats
+REQUESTS    ?= 10000
+FAULT       ?=
+POISON      ?= 0
 GOLANGCI    := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 MODULES     := $(patsubst %/go.mod,%,$(wildcard go.mod */go.mod))
 MODULES     := $(patsubst go.mod,.,$(MODULES))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race cover fuzz bench bench-once fmt vet lint ci clean
+.PHONY: help demo build test race cover fuzz bench bench-once chaos chaos-short fmt vet lint ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -21,15 +25,15 @@ demo: ## two servers, a burst, a hand-over: the main job end to end
 build: ## build the command into bin/
 	$(GO) build -o bin/ ./cmd/occamy
 
-test: ## run all tests (FLAGS='-run R07 -v' for some of them)
-	$(GO) test $(FLAGS) ./...
+test: ## run all tests, with a RabbitMQ (FLAGS='-run R07 -v' for some of them)
+	scripts/test $(FLAGS)
 
 race: ## run all tests under the race detector
-	$(GO) test -race $(FLAGS) ./...
+	scripts/test -race $(FLAGS)
 
 cover: ## run all tests and write bin/cover.html
 	@mkdir -p bin
-	$(GO) test -coverpkg=./... -coverprofile=bin/cover.out $(FLAGS) ./...
+	scripts/test -coverpkg=./... -coverprofile=bin/cover.out $(FLAGS)
 	$(GO) tool cover -html=bin/cover.out -o bin/cover.html
 	@$(GO) tool cover -func=bin/cover.out | tail -n 1
 
@@ -40,14 +44,21 @@ bench: ## measure what the library must reach (ROWS='request preempt' for some r
 	cd bench && $(GO) run . $(ROWS)
 
 bench-once: ## run each benchmark once, to see that it works
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
-	cd bench && $(GO) test -count=1 ./...
+	scripts/test -run '^$$' -bench . -benchtime 1x
+	cd bench && $(GO) test -tags services -count=1 ./...
+
+chaos: ## break things while requests run (BROKER=rabbitmq REQUESTS=600 FAULT=leader_killed POISON=3 KEEP=1)
+	@cd chaos && $(GO) build -o ../bin/chaos . && exec ../bin/chaos -broker '$(BROKER)' -requests '$(REQUESTS)' -fault '$(FAULT)' -poison '$(POISON)'
+
+chaos-short: ## the same in short, for each broker
+	@$(MAKE) --no-print-directory chaos REQUESTS=600 BROKER=nats
+	@$(MAKE) --no-print-directory chaos REQUESTS=600 BROKER=rabbitmq
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
 
 vet: ## go vet in each module
-	@for m in $(MODULES); do echo "go vet ($$m)"; (cd $$m && $(GO) vet ./...) || exit 1; done
+	@for m in $(MODULES); do echo "go vet ($$m)"; (cd $$m && $(GO) vet -tags services ./...) || exit 1; done
 
 lint: ## golangci-lint in each module, and gofmt
 	@for m in $(MODULES); do echo "golangci-lint ($$m)"; (cd $$m && $(GOLANGCI) run ./...) || exit 1; done

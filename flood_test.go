@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -105,6 +106,43 @@ func TestHeapStaysFlatOverManyRequests(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// R12: what is remembered of cancels is bounded in bytes too, however long the
+// IDs are, and they are remembered all the same.
+func TestR12_LongCancelledIDsTakeLittleMemory(t *testing.T) {
+	const most, length = 500, 64 << 10
+	s, err := occamy.New(occamy.Config{Slots: 1, Kinds: []string{kind}, MaxCancelled: most,
+		Handler: occamy.HandlerFunc(func(_ context.Context, r occamy.Request) (occamy.Task, error) {
+			nt := newTask(r.ID)
+			nt.do = func(context.Context) error { return fmt.Errorf("it was not to be run") }
+			return nt, nil
+		})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := func(i int) string { return strconv.Itoa(i) + strings.Repeat("x", length) }
+	var acked sync.WaitGroup
+	before := heapNow()
+	for i := range 2 * most {
+		acked.Add(1)
+		s.HandleControl(&bare{headers: occamytest.CommandHeaders(occamy.CommandCancel, id(i)), done: acked.Done})
+	}
+	acked.Wait()
+	if grown := heapNow() - before; grown > 2<<20 {
+		t.Errorf("the heap grew by %d KiB over cancels of %d MiB", grown>>10, 2*most*length>>20)
+	}
+	newest := occamytest.NewDelivery(occamytest.RequestHeaders(kind, id(2*most-1)), nil)
+	s.HandleRequest(newest)
+	<-newest.Settled()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if fate := newest.Settlement().Fate; fate != occamytest.Acked {
+		t.Errorf("a request that was cancelled before is %v, want %v", fate, occamytest.Acked)
 	}
 }
 

@@ -20,11 +20,95 @@ type lease struct {
 	wait   time.Duration
 
 	mu    sync.Mutex
-	until time.Time // guarded by mu
-	next  time.Time // of the next keep-alive; guarded by mu
-	busy  bool      // a keep-alive is under way; guarded by mu
-	ended bool      // settled or lost; guarded by mu
-	timer *time.Timer
+	until time.Time   // guarded by mu
+	next  time.Time   // of the next keep-alive; guarded by mu
+	busy  bool        // a keep-alive is under way; guarded by mu
+	ended bool        // settled or lost; guarded by mu
+	timer *time.Timer // of the lease's own, once it is no longer young; guarded by mu
+
+	// guarded by youngLeases.mu
+	young      bool
+	due        time.Time
+	prev, more *lease
+}
+
+// youngLeases are those that need no keep-alive yet. Most requests have ended
+// before, and have cost no timer: one does for all of these.
+type youngLeases struct {
+	mu    sync.Mutex
+	first *lease      // guarded by mu, as are all below
+	timer *time.Timer // nil before there was a lease
+	at    time.Time   // when it fires; zero: it is not set
+}
+
+func (y *youngLeases) add(l *lease) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	l.young, l.more = true, y.first
+	if y.first != nil {
+		y.first.prev = l
+	}
+	y.first = l
+	if y.at.IsZero() || l.due.Before(y.at) {
+		y.set(l.due)
+	}
+}
+
+// set has the timer fire at a moment. y.mu is held.
+func (y *youngLeases) set(at time.Time) {
+	y.at = at
+	if y.timer == nil {
+		y.timer = time.AfterFunc(time.Until(at), y.ripen)
+	} else {
+		y.timer.Reset(time.Until(at))
+	}
+}
+
+// remove takes out a lease that may not be there any more.
+func (y *youngLeases) remove(l *lease) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if !l.young {
+		return
+	}
+	l.young = false
+	if l.prev != nil {
+		l.prev.more = l.more
+	} else {
+		y.first = l.more
+	}
+	if l.more != nil {
+		l.more.prev = l.prev
+	}
+	l.prev, l.more = nil, nil
+}
+
+// ripen gives those leases a timer of their own whose first keep-alive is due.
+func (y *youngLeases) ripen() {
+	y.mu.Lock()
+	now := time.Now()
+	var due []*lease
+	var next time.Time
+	for l := y.first; l != nil; l = l.more {
+		switch {
+		case !l.due.After(now):
+			due = append(due, l)
+		case next.IsZero() || l.due.Before(next):
+			next = l.due
+		}
+	}
+	if y.at = next; !next.IsZero() {
+		y.set(next)
+	}
+	y.mu.Unlock()
+	for _, l := range due {
+		y.remove(l)
+		l.mu.Lock()
+		if !l.ended {
+			l.timer = time.AfterFunc(0, l.tick)
+		}
+		l.mu.Unlock()
+	}
 }
 
 // A keep-alive is sent three times in each AckWait, and again after a tenth of
@@ -44,17 +128,13 @@ func (s *Server) watchDelivery(j *job) {
 		return
 	}
 	wait := m.AckWait()
-	l := &lease{job: j, leased: m, wait: wait}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	arrived := s.start.Add(j.arrived)
-	l.until = arrived.Add(wait - wait/leaseMargin)
-	l.next = arrived.Add(wait / leaseBeats)
-	l.timer = time.AfterFunc(time.Until(l.next), l.tick)
+	next := arrived.Add(wait / leaseBeats)
+	l := &lease{job: j, leased: m, wait: wait, until: arrived.Add(wait - wait/leaseMargin), next: next, due: next}
 	j.lease.Store(l)
+	s.young.add(l)
 	if j.settled.Load() {
-		l.ended = true
-		l.timer.Stop()
+		j.endLease()
 	}
 }
 
@@ -125,8 +205,11 @@ func (j *job) endLease() {
 	if l := j.lease.Load(); l != nil {
 		l.mu.Lock()
 		l.ended = true
-		l.timer.Stop()
+		if l.timer != nil {
+			l.timer.Stop()
+		}
 		l.mu.Unlock()
+		j.server.young.remove(l)
 	}
 }
 

@@ -184,14 +184,3 @@ func (s *Server) unmake(j *job) bool {
 	s.carryOut(b)
 	return making
 }
-
-func size(m Message) int {
-	n := len(m.Body())
-	for k, v := range m.Headers() {
-		n += len(k) + 16
-		if s, ok := v.(string); ok {
-			n += len(s)
-		}
-	}
-	return n
-}

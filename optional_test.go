@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,6 +93,43 @@ func TestR11_ItIsBoundedInBytes(t *testing.T) {
 		f.wantBacklog(2)
 		f.wantErrors(occamy.ErrOptionalDropped, 3)
 	}, func(c *occamy.Config) { c.MaxBacklogBytes = 1000 })
+}
+
+// table is what a broker's library may give for a header that is a map.
+type table map[string]any
+
+func TestR11_EveryTypeOfHeaderCountsTowardsItsBytes(t *testing.T) {
+	text := strings.Repeat("x", 1000)
+	deep := any(text)
+	for range 100 {
+		deep = []any{deep}
+	}
+	circle := table{}
+	circle["self"], circle["again"] = circle, circle
+	for name, value := range map[string]any{
+		"string": text, "bytes": []byte(text), "strings": []string{text[:500], text[500:]},
+		"array": []any{1, []byte(text)}, "numbers": make([]int64, 125), "map": map[string]any{text: true},
+		"named map": table{"k": table{"k": text}}, "pointer": &text, "deep": deep, "circle": circle,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 1, func(f *fixture) {
+				f.request(newTask("p"))
+				f.slots()
+				for i := range 2 {
+					e := newTask(fmt.Sprint("e", i))
+					f.give(e)
+					h := occamytest.RequestHeaders(kind, e.details.ID)
+					if i == 0 {
+						h["large"] = value
+					}
+					f.server.HandleControl(occamytest.NewMessage(h, nil))
+					f.slots()
+				}
+				f.wantBacklog(1)
+				f.wantTaskError(occamy.ErrOptionalDropped, occamy.TaskError{ID: "e0", Kind: kind, Status: occamy.External})
+			}, func(c *occamy.Config) { c.MaxBacklogBytes = 900 })
+		})
+	}
 }
 
 func TestR11_NoBacklogAtAll(t *testing.T) {

@@ -45,6 +45,7 @@ type Server struct {
 	asks         expiry // calls of Expand
 	settles      expiry // messages that are being settled
 	workers      workers
+	young        youngLeases
 	spareWaiters sync.Pool
 	batches      sync.Pool
 

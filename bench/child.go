@@ -28,6 +28,9 @@ type childOrder struct {
 
 // childMain does what the environment orders; false when it orders nothing.
 func childMain() (bool, error) {
+	if done, err := natsMain(); done {
+		return true, err
+	}
 	text := os.Getenv(childVar)
 	if text == "" {
 		return false, nil

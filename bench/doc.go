@@ -6,6 +6,7 @@
 // A row's two sides take turns, in alternating order, with the same GOMAXPROCS;
 // its figures are medians over the rounds, its ratio is that of the medians,
 // and its note gives the range over the rounds. Each family of rows runs in a
-// process of its own. Nothing here is asserted: how fast a machine is, is not a
-// property of the code.
+// process of its own. The brokers that it needs it starts itself; for RabbitMQ,
+// Debian's package rabbitmq-server must be installed. Nothing here is asserted:
+// how fast a machine is, is not a property of the code.
 package main

@@ -7,6 +7,7 @@ require (
 	github.com/nats-io/nats.go v1.55.0
 	github.com/occamy-go/occamy v0.0.0
 	github.com/panjf2000/ants/v2 v2.12.1
+	github.com/rabbitmq/amqp091-go v1.16.0
 )
 
 require (

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -16,6 +17,12 @@ type family struct {
 	// value and reference measure one round of a side. reference is nil where
 	// it is a constant, which each row gives.
 	value, reference side
+
+	// begin starts what all rounds share; nil: nothing.
+	begin func() (end func() error, err error)
+
+	// rabbitmq says that RabbitMQ must be installed.
+	rabbitmq bool
 
 	// procs is GOMAXPROCS for both sides; zero: as many as there are CPUs.
 	procs int
@@ -68,7 +75,14 @@ type result struct {
 }
 
 // measure runs the rounds of a family, its sides in turns, and sums them up.
-func (f family) measure(p plan, run func(s side, name string, p plan) (sample, error)) ([]result, error) {
+func (f family) measure(p plan, run func(s side, name string, p plan) (sample, error)) (_ []result, err error) {
+	if f.begin != nil {
+		end, beginErr := f.begin()
+		if beginErr != nil {
+			return nil, beginErr
+		}
+		defer func() { err = errors.Join(err, end()) }()
+	}
 	var values, references []sample
 	for p.round = range p.rounds {
 		one := func(s side, name string, to *[]sample) error {

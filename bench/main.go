@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -76,9 +77,11 @@ type output struct {
 }
 
 // run measures the families that have a chosen row, each in a process of its
-// own, and prints those rows. Progress goes to log.
+// own, and prints those rows, also when some could not be measured. Progress
+// goes to log.
 func run(out, log io.Writer, chosen map[string]bool, p plan, o output) error {
 	results := []result{}
+	var failed []error
 	for i, f := range families() {
 		if !slices.ContainsFunc(f.rows, func(r row) bool { return chosen[r.name] }) {
 			continue
@@ -86,7 +89,8 @@ func run(out, log io.Writer, chosen map[string]bool, p plan, o output) error {
 		fmt.Fprintf(log, "bench: %s …\n", f.rows[0].name)
 		got, err := measureInChild(i, f, p, o.profiles)
 		if err != nil {
-			return err
+			failed = append(failed, err)
+			continue
 		}
 		for k, r := range got {
 			if chosen[r.Name] {
@@ -96,9 +100,11 @@ func run(out, log io.Writer, chosen map[string]bool, p plan, o output) error {
 		}
 	}
 	if o.json {
-		return json.NewEncoder(out).Encode(map[string][]result{"rows": results})
+		failed = append(failed, json.NewEncoder(out).Encode(map[string][]result{"rows": results}))
+	} else {
+		failed = append(failed, table(out, results))
 	}
-	return table(out, results)
+	return errors.Join(failed...)
 }
 
 func table(out io.Writer, results []result) error {

@@ -1,5 +1,7 @@
 package main
 
+import "github.com/occamy-go/occamy/broker/rabbitmq"
+
 // families has all that is measured, in the order in which it is printed.
 func families() []family {
 	return []family{
@@ -11,6 +13,14 @@ func families() []family {
 		parallelFamily(),
 		saturatedFamily(),
 		brokerFamily(),
+		jetstreamFamily(),
+		jetstreamIdleFamily(),
+		rabbitmqFamily("rabbitmq_quorum", rabbitmq.Quorum),
+		rabbitmqFamily("rabbitmq_classic", rabbitmq.Classic),
+		rabbitmqIdleFamily("rabbitmq_idle", rabbitmq.Quorum),
+		rabbitmqIdleFamily("rabbitmq_idle_classic", rabbitmq.Classic),
+		controlFanoutFamily(),
+		reconnectFamily(),
 		refillFamily(),
 		backlogFamily(),
 		controlScaleFamily(),

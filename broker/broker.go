@@ -90,9 +90,9 @@ type Broker interface {
 // NewWatcher is implemented by a Broker for which it costs something to find out
 // that there is no outcome yet.
 type NewWatcher interface {
-	// WatchNew is Watch for an ID that was made just now and is known to nobody
-	// else: no request has borne it. An outcome that is there all the same is
-	// missed.
+	// WatchNew is Watch for an ID that no request has borne and one is about to,
+	// which will be submitted over this connection. Of any other request it may
+	// tell nothing.
 	WatchNew(ctx context.Context, id string) (<-chan Event, error)
 }
 

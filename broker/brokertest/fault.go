@@ -161,7 +161,17 @@ func serverReconnects(f *fixture) {
 	for _, id := range []string{"r1", "r2"} {
 		f.world.Cut(f.TB, a.conn)
 		f.submit("k", id)
-		f.quiet(a, 300*time.Millisecond)
+		for cut := time.After(300 * time.Millisecond); cut != nil; {
+			select {
+			case m := <-a.Requests():
+				if f.lacks[Lease] == "" || f.id(m) != "before" { // that was on its way since the last cut
+					f.Fatalf("a got request %q over a cut connection", f.id(m))
+				}
+				before = m
+			case <-cut:
+				cut = nil
+			}
+		}
 		a.Place(id)
 		f.world.Heal(f.TB, a.conn)
 		m := f.next(a)

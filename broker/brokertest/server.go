@@ -20,6 +20,7 @@ var serverTests = []test{
 	{name: "R8 a task whose delivery is lost is stopped and settles nothing", needs: Interruption, run: lostTask, opts: Options{AckWait: shortLease}},
 	{name: "R9 control messages reach the task in order, on each server", run: controlTasks},
 	{name: "R11 an optional request runs on every server with room", run: optionalTasks},
+	{name: "R11 a flood of optional requests takes no more memory than was allowed", run: floodOptional},
 	{name: "R12 drain and resume reach their server", run: drainServer},
 	{name: "R5 two servers share a burst, each within its slots", run: shareBurst},
 	{name: "R18 a server that shuts down takes no request, and still passes a cancel on", run: cancelInShutdown},

@@ -10,76 +10,109 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 )
 
+// releaseMost is how many promises are given back together.
+const releaseMost = 16
+
 // dispatch takes what NATS delivers, in order, until quit.
 func (p *pump) dispatch() {
+	over := 0 // promises that are with nobody any more
+	release := func() {
+		if over > 0 {
+			p.in.Release(over)
+			over = 0
+		}
+	}
+	defer release()
 	for {
 		select {
 		case m := <-p.arrivals:
-			p.arrived(m)
+			over += p.arrived(m)
+			if over >= releaseMost || len(p.arrivals) == 0 {
+				release()
+			}
 		case <-p.quit:
 			return
 		}
 	}
 }
 
-func (p *pump) arrived(raw *natsgo.Msg) {
+// arrived returns how many promises are to be given back.
+func (p *pump) arrived(raw *natsgo.Msg) int {
 	now := time.Now()
+	d, isRequest := parseDelivery(raw.Reply)
 	p.mu.Lock()
 	ib := p.bySub[raw.Sub]
-	p.mu.Unlock()
 	if ib == nil {
-		return
+		p.mu.Unlock()
+		return 0
 	}
-	if raw.Subject == drainedSubject {
-		p.drained(ib)
-		return
+	if !isRequest {
+		p.about(ib, raw, now)
+		p.mu.Unlock()
+		return 0
 	}
-	if raw.Reply == "" {
-		p.status(ib, raw, now)
-		return
+	asked, ended := ib.since, p.ended
+	p.took(ib, d.pending, now)
+	p.mu.Unlock()
+
+	if isStale(asked, now, ib.queue.ackWait) {
+		p.b.cfg.OnError(fmt.Errorf("nats: a request of kind %q came up to %v late, and may be with another server by now: left to it", ib.queue.kind, gone(asked, now).Round(time.Millisecond)))
+		return 1
 	}
-	m, err := newMessage(p.b, ib.queue, p.keys, raw, now)
-	if err != nil {
-		p.b.cfg.OnError(err)
-		return
-	}
-	p.took(ib, m.pending, now)
-	p.deliver(m, raw)
+	m := newMessage(p.b, ib.queue, p.keys, raw, d, leaseBegan(asked, now, d.stored, ib.queue.ackWait))
+	return p.deliver(m, raw, ended)
 }
 
-// took counts a message that came.
+// about takes what is no request. p.mu is held.
+func (p *pump) about(ib *inbox, raw *natsgo.Msg, now time.Time) {
+	switch {
+	case raw.Subject == drainedSubject:
+		p.drained(ib)
+	case raw.Reply == "":
+		p.status(ib, raw, now)
+	}
+}
+
+// took counts a message that came. p.mu is held.
 func (p *pump) took(ib *inbox, pending int, now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	ib.heard = now
-	ib.out = max(ib.out-1, 0)
+	p.answered(ib, 1)
 	ib.lane.pending, ib.lane.looked, ib.lane.failures = pending, now, 0
 	if len(p.lanes) > 1 || p.free > 0 {
 		p.assign()
 	}
 }
 
+// answered: n promises that were pulled have come back. p.mu is held.
+func (p *pump) answered(ib *inbox, n int) {
+	ib.out = max(ib.out-n, 0)
+	if ib.out == 0 && ib.aging {
+		p.forget(ib)
+	}
+	p.hint()
+}
+
 // deliver hands a message to the intake, unless it is not to run: not yet, not
-// any more, or not here.
-func (p *pump) deliver(m *message, raw *natsgo.Msg) {
-	p.mu.Lock()
-	ended := p.ended
-	p.mu.Unlock()
+// any more, or not here. It returns how many promises are to be given back.
+func (p *pump) deliver(m *message, raw *natsgo.Msg, ended bool) int {
 	if at, ok := notBefore(raw.Header); ok {
 		if early := time.Until(at); early > 0 {
 			p.aside("postpone", m, func(ctx context.Context) error { return m.nak(ctx, early) })
-			return
+			return 0
 		}
 	}
 	switch {
 	case m.crashes >= p.b.cfg.MaxDeliver:
 		p.aside("bury", m, m.bury)
+	case m.suspect():
+		p.aside("set apart", m, m.setApart)
 	case ended:
 		p.aside("give back", m, func(ctx context.Context) error { return m.RequeueAfter(ctx, 0) })
 	default:
 		p.in.HandleRequest(m)
-		p.in.Release(1)
+		return 1
 	}
+	return 0
 }
 
 // aside settles a message that the intake does not get.
@@ -94,10 +127,8 @@ func (p *pump) aside(what string, m *message, settle func(context.Context) error
 	})
 }
 
-// status takes a message of NATS itself about a pull.
+// status takes a message of NATS itself about a pull. p.mu is held.
 func (p *pump) status(ib *inbox, raw *natsgo.Msg, now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	ib.heard = now
 	code := first(raw.Header, "Status")
 	switch code {
@@ -111,11 +142,12 @@ func (p *pump) status(ib *inbox, raw *natsgo.Msg, now time.Time) {
 			}
 		}
 		back = min(max(back, 0), ib.out)
-		ib.out -= back
-		if !ib.retired {
+		retired, giveBack := ib.retired, ib.giveBack
+		p.answered(ib, back)
+		if !retired {
 			ib.lane.pending, ib.lane.looked = 0, now
 		}
-		if ib.giveBack {
+		if giveBack {
 			p.in.Release(back)
 			return
 		}

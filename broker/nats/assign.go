@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// manyPulled is how many promises may wait in a lane until more are no longer
-// pulled one by one, but together once half of them are used up.
+// manyPulled is how many promises may wait until more are no longer pulled one
+// by one, but some together.
 const manyPulled = 16
 
 // assign gives the free promises to the lanes. p.mu is held.
@@ -45,28 +45,34 @@ func (p *pump) assign() {
 				p.pull(l, 1, 0, true)
 			}
 		}
-		p.feed(backlogged, ready, total)
+		p.feed(backlogged, len(ready), total)
 	}
 	p.spread(ready, total)
 	p.reclaim(ready)
 }
+
+// bunch is how many promises are pulled together while there is enough pulled.
+func (p *pump) bunch() int { return max(p.slots/4, 1) }
 
 func (p *pump) assignAlone() {
 	l := p.lanes[0]
 	if p.free == 0 || !l.ready {
 		return
 	}
-	if out := l.out(); out >= manyPulled && out >= p.free {
+	if l.out() >= manyPulled && p.free < p.bunch() {
 		return
 	}
 	p.pull(l, p.free, p.timing.expires, false)
 }
 
-func (l *lane) out() int {
-	if l.inbox == nil {
-		return 0
+func (l *lane) out() (n int) {
+	if l.inbox != nil {
+		n = l.inbox.out
 	}
-	return l.inbox.out
+	for _, ib := range l.aging {
+		n += ib.out
+	}
+	return n
 }
 
 // hungry: more messages wait than were pulled, as far as is known.
@@ -97,7 +103,7 @@ type grants struct {
 }
 
 // feed shares the free promises among lanes with a backlog, in turns.
-func (p *pump) feed(backlogged, ready []*lane, total int) {
+func (p *pump) feed(backlogged []*lane, ready, total int) {
 	g := grants{lanes: backlogged, n: make([]int, len(backlogged))}
 	for left, idle := p.free, 0; left > 0 && idle < len(backlogged); {
 		i := p.turn % len(backlogged)
@@ -110,7 +116,13 @@ func (p *pump) feed(backlogged, ready []*lane, total int) {
 			idle++
 		}
 	}
-	p.grant(g, ready, total)
+	// NATS answers at once, unless another server was faster: then the pull is
+	// not to wait for what may come.
+	for i, l := range g.lanes {
+		if g.n[i] > 0 {
+			p.pull(l, g.n[i], p.slice(ready, total), false)
+		}
+	}
 }
 
 // spread gives each lane one, and then more to whoever has least.
@@ -166,7 +178,9 @@ func (p *pump) slice(lanes, total int) time.Duration {
 
 // reclaim takes pulls back from a lane to which nothing comes, for others that
 // need them: for a backlog, or since a lane has none while this one has several,
-// or has one that would wait for long.
+// or has one that would wait for long. A lane that is about to get something is
+// left alone: in a cluster, what is on its way to an inbox that is given up can
+// be lost until its lease ends.
 func (p *pump) reclaim(ready []*lane) {
 	if p.free > 0 || p.retiring > 0 {
 		return
@@ -177,12 +191,30 @@ func (p *pump) reclaim(ready []*lane) {
 		return
 	}
 	for _, l := range ready {
-		if l.hungry() || l.out() == 0 || l.inbox.probing {
+		if l.hungry() || l.out() == 0 || l.inbox != nil && l.inbox.probing {
 			continue
 		}
-		if backlog || l.out() > 1 || !l.inbox.silent {
+		if l.pending > 0 && time.Since(l.looked) < p.timing.answer {
+			p.assignLater(p.timing.answer)
+			continue
+		}
+		if backlog || l.out() > 1 || l.inbox == nil || !l.inbox.brief {
 			p.retire(l)
 			return
 		}
 	}
+}
+
+// assignLater looks again after a while. p.mu is held.
+func (p *pump) assignLater(after time.Duration) {
+	if p.later {
+		return
+	}
+	p.later = true
+	time.AfterFunc(after, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.later = false
+		p.assign()
+	})
 }

@@ -3,13 +3,11 @@ package nats
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	natsgo "github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/occamy-go/occamy/broker"
 )
@@ -20,7 +18,8 @@ type Broker struct {
 	names     names
 	timing    pullTiming
 	nc        *natsgo.Conn
-	js        jetstream.JetStream
+	conn      atomic.Pointer[natsgo.Conn] // nc, for handlers that run before it is set
+	opening   atomic.Bool                 // there has been no connection, and Open waits for it
 	link      *link
 	calls     *calls
 	setup     setup
@@ -34,7 +33,8 @@ var _ broker.Broker = (*Broker)(nil)
 
 // Open connects to NATS. It returns once there is a connection (at once with
 // Config.Background), or an error when ctx ends before that, when NATS refuses
-// the credentials, or when cfg is invalid. From then on a lost connection comes
+// the credentials or the certificates, or when cfg is invalid. No error, here
+// or later, shows a secret. From then on a lost connection comes
 // back by itself, without an end to the tries. Whoever opens closes.
 func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	cfg, names, err := cfg.withDefaults()
@@ -43,14 +43,18 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	}
 	options, err := cfg.connection()
 	if err != nil {
-		return nil, err
+		return nil, cfg.scrub(err)
 	}
 	b := &Broker{cfg: cfg, names: names, timing: defaultTiming, link: newLink(), calls: newCalls(), done: make(chan struct{})}
+	b.setup.init()
 	b.inProcess = options.InProcessServer != nil
+	b.opening.Store(!cfg.Background)
 	b.handlers(&options)
 	if b.nc, err = options.Connect(); err != nil {
+		err, _ = cfg.refused(err)
 		return nil, fmt.Errorf("nats: connect to %s: %w", b.Name(), err)
 	}
+	b.conn.Store(b.nc)
 	if err := b.start(ctx); err != nil {
 		_ = b.Close()
 		return nil, err
@@ -58,10 +62,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	return b, nil
 }
 
-func (b *Broker) start(ctx context.Context) (err error) {
-	if b.js, err = jetstream.New(b.nc); err != nil {
-		return fmt.Errorf("nats: %w", err)
-	}
+func (b *Broker) start(ctx context.Context) error {
 	if err := b.calls.listen(b.nc); err != nil {
 		return err
 	}
@@ -84,17 +85,6 @@ func (b *Broker) Name() string {
 		urls[i] = withoutSecrets(s)
 	}
 	return strings.Join(urls, ",")
-}
-
-func withoutSecrets(s string) string {
-	if !strings.Contains(s, "://") {
-		s = "nats://" + s
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" {
-		return "nats://(unreadable address)"
-	}
-	return u.Scheme + "://" + u.Host
 }
 
 // Close ends Consume and Watch, which give back what was not started, then

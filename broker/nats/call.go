@@ -23,18 +23,23 @@ var (
 )
 
 // calls are the requests that wait for an answer, all over one subscription.
+// Whoever takes one out of waiting gives it the one answer that it gets.
 type calls struct {
 	mu      sync.Mutex
 	inbox   string // with the dot at its end
 	next    uint64
 	waiting map[uint64]*call
+	refused error // the account may not read the answers
+	watched bool  // look is to be called
+	watch   *time.Timer
 	pool    sync.Pool
 }
 
 type call struct {
+	ctx     context.Context
 	subject string
+	until   time.Time
 	answer  chan answer // holds one
-	timer   *time.Timer
 }
 
 type answer struct {
@@ -42,11 +47,13 @@ type answer struct {
 	err error
 }
 
+// lookEvery is how often is looked for calls whose time is over: no call needs
+// a timer, nor a channel of its context, which most are over before.
+const lookEvery = 20 * time.Millisecond
+
 func newCalls() *calls {
 	return &calls{waiting: make(map[uint64]*call), pool: sync.Pool{New: func() any {
-		t := time.NewTimer(time.Hour)
-		t.Stop()
-		return &call{answer: make(chan answer, 1), timer: t}
+		return &call{answer: make(chan answer, 1)}
 	}}}
 }
 
@@ -82,8 +89,23 @@ func (c *calls) arrived(m *natsgo.Msg) {
 // failAll ends all calls that wait.
 func (c *calls) failAll(err error) { c.failIf(func(*call) bool { return true }, err) }
 
-// fail ends the calls to a subject.
+// allow: with a new connection there may be other permissions.
+func (c *calls) allow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = nil
+}
+
+// fail ends the calls to a subject that NATS refuses; all, when it is that of
+// their answers.
 func (c *calls) fail(subject string, err error) {
+	if subject == c.inbox+"*" {
+		c.mu.Lock()
+		c.refused = err
+		c.mu.Unlock()
+		c.failAll(err)
+		return
+	}
 	c.failIf(func(w *call) bool { return w.subject == subject }, err)
 }
 
@@ -98,6 +120,46 @@ func (c *calls) failIf(match func(*call) bool, err error) {
 	}
 }
 
+// add notes a call that waits and returns its number.
+func (c *calls) add(w *call) (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused != nil {
+		return 0, c.refused
+	}
+	c.next++
+	c.waiting[c.next] = w
+	if !c.watched {
+		c.watched = true
+		if c.watch == nil {
+			c.watch = time.AfterFunc(lookEvery, c.look)
+		} else {
+			c.watch.Reset(lookEvery)
+		}
+	}
+	return c.next, nil
+}
+
+// look ends the calls whose time is over.
+func (c *calls) look() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	for n, w := range c.waiting {
+		err := w.ctx.Err()
+		if err == nil && now.After(w.until) {
+			err = errNoWord
+		}
+		if err != nil {
+			delete(c.waiting, n)
+			w.answer <- answer{err: err}
+		}
+	}
+	if c.watched = len(c.waiting) > 0; c.watched {
+		c.watch.Reset(lookEvery)
+	}
+}
+
 // ask sends one request and waits for its answer. It gives errDown, errCut, errNobody,
 // errNoWord, ctx's error, and what NATS refuses.
 func (b *Broker) ask(ctx context.Context, subject string, h natsgo.Header, data []byte, wait time.Duration) (*natsgo.Msg, error) {
@@ -106,42 +168,39 @@ func (b *Broker) ask(ctx context.Context, subject string, h natsgo.Header, data 
 	}
 	c := b.calls
 	w := c.pool.Get().(*call)
-	w.subject = subject
-	c.mu.Lock()
-	c.next++
-	n := c.next
-	c.waiting[n] = w
-	c.mu.Unlock()
-
-	err := b.nc.PublishMsg(&natsgo.Msg{Subject: subject, Reply: c.inbox + strconv.FormatUint(n, 36), Header: h, Data: data})
+	w.ctx, w.subject, w.until = ctx, subject, time.Now().Add(wait)
+	n, err := c.add(w)
 	if err != nil {
-		c.drop(n, w)
-		return nil, b.publishError(err)
+		return nil, err
 	}
-	w.timer.Reset(wait)
-	var a answer
-	select {
-	case a = <-w.answer:
-	case <-w.timer.C:
-		a.err = errNoWord
-	case <-ctx.Done():
-		a.err = ctx.Err()
+	reply := c.reply(n)
+	if h == nil {
+		err = b.nc.PublishRequest(subject, reply, data)
+	} else {
+		err = b.nc.PublishMsg(&natsgo.Msg{Subject: subject, Reply: reply, Header: h, Data: data})
 	}
-	c.drop(n, w)
+	if err != nil {
+		c.end(n, b.publishError(err))
+	}
+	a := <-w.answer
+	w.ctx = nil
+	c.pool.Put(w)
 	return a.msg, a.err
 }
 
-// drop makes w free for another call.
-func (c *calls) drop(n uint64, w *call) {
-	w.timer.Stop()
+func (c *calls) reply(n uint64) string {
+	var room [80]byte
+	return string(strconv.AppendUint(append(room[:0], c.inbox...), n, 36))
+}
+
+// end ends a call, unless it has its answer.
+func (c *calls) end(n uint64, err error) {
 	c.mu.Lock()
-	delete(c.waiting, n)
-	c.mu.Unlock()
-	select {
-	case <-w.answer:
-	default:
+	defer c.mu.Unlock()
+	if w := c.waiting[n]; w != nil {
+		delete(c.waiting, n)
+		w.answer <- answer{err: err}
 	}
-	c.pool.Put(w)
 }
 
 func (b *Broker) publishError(err error) error {
@@ -166,28 +225,19 @@ func backoff(try int) time.Duration { return min(10*time.Millisecond<<min(try, 7
 // overcome. It waits for a connection; the error names the last failure when
 // ctx ends first.
 func (b *Broker) retry(ctx context.Context, f func() error) error {
-	for try := 0; ; try++ {
-		err := f()
-		if !passing(err) {
-			return err
-		}
+	return b.retryAfter(ctx, f(), f)
+}
+
+// retryAfter is retry after a first try, which gave err.
+func (b *Broker) retryAfter(ctx context.Context, err error, f func() error) error {
+	for try := 0; passing(err); try++ {
 		if pauseErr := b.link.pause(ctx, backoff(try)); pauseErr != nil {
 			if ctx.Err() != nil {
 				return inVain(ctx, err)
 			}
 			return pauseErr
 		}
-	}
-}
-
-// once runs one try of f, which calls JetStream's API through its package: that
-// waits for an answer as long as its context lasts, even for one that was lost.
-func once(ctx context.Context, f func(context.Context) error) error {
-	try, cancel := context.WithTimeout(ctx, tryTime)
-	defer cancel()
-	err := f(try)
-	if err != nil && try.Err() != nil && ctx.Err() == nil {
-		return errNoWord
+		err = f()
 	}
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
@@ -51,16 +50,38 @@ type Config struct {
 	ProgressAge time.Duration
 
 	// Replicas is how many servers of a cluster keep each message. Zero: 1.
+	// Streams that are there already are left as they are.
 	Replicas int
 
-	// User and Password, or Token, or the files CredsFile (a JWT and its
-	// seed) or NKeyFile (a seed), are the credentials. They may also be in
-	// the URL.
-	User, Password, Token string
-	CredsFile, NKeyFile   string
+	// NoCreate leaves streams and consumers to an operator, for accounts
+	// without the right to create them. One that is missing is an ErrMissing,
+	// which says what to create.
+	NoCreate bool
 
-	// TLS is used where it is set, and where the NATS server requires it.
+	// Credentials: one kind of them at most, as a value or as a file, which
+	// is read anew for each connection. A user and a password, or a token, may
+	// also be in the URL, which goes first; there, special characters are
+	// written as %2F and the like.
+	User, Password, PasswordFile string
+	Token, TokenFile             string
+	NKey, NKeyFile               string // the seed of a user's NKey
+	Creds, CredsFile             string // a user's JWT and its seed, as NATS's tools write them
+
+	// CAFile has the certificates (PEM) that the NATS server's is checked
+	// with. Empty: those of the system. CertFile and KeyFile, which belong
+	// together, are the client's own, for mutual TLS. They are read anew for
+	// each connection. With any of them, with TLS set, or with a URL tls://…,
+	// there is no connection without TLS; without, it is used where the NATS
+	// server requires it.
+	CAFile, CertFile, KeyFile string
+
+	// TLS is what is to be used besides. Nil: what Go has by default, from
+	// TLS 1.2 on.
 	TLS *tls.Config
+
+	// InboxPrefix begins the subjects to which answers come, so that an
+	// account can be kept from reading those of others. Empty: "_INBOX".
+	InboxPrefix string
 
 	// Background has Open return before the first connection is made, which
 	// is then tried without end.
@@ -72,16 +93,6 @@ type Config struct {
 	// OnError is told of what goes wrong in the background, from any
 	// goroutine; it does not block. Nil: nobody is.
 	OnError func(error)
-}
-
-func splitURLs(s string) []string {
-	var urls []string
-	for u := range strings.SplitSeq(s, ",") {
-		if u = strings.TrimSpace(u); u != "" {
-			urls = append(urls, u)
-		}
-	}
-	return urls
 }
 
 func (c Config) withDefaults() (Config, names, error) {
@@ -97,13 +108,14 @@ func (c Config) withDefaults() (Config, names, error) {
 	}
 	n, err := newNames(c.Prefix)
 	errs = append(errs, err)
+	errs = append(errs, c.checkURLs(), c.checkCredentials())
 	c.Keys = c.Keys.WithDefaults()
 	for _, f := range []struct {
 		name            string
 		value           *time.Duration
 		preset, atLeast time.Duration
 	}{
-		{"AckWait", &c.AckWait, 30 * time.Second, 100 * time.Millisecond},
+		{"AckWait", &c.AckWait, 30 * time.Second, minAckWait},
 		{"OutcomeAge", &c.OutcomeAge, 24 * time.Hour, time.Second},
 		{"ProgressAge", &c.ProgressAge, 7 * 24 * time.Hour, time.Second},
 	} {
@@ -126,56 +138,14 @@ func (c Config) withDefaults() (Config, names, error) {
 			errs = append(errs, fmt.Errorf("%s is %d; want 0 (%d) or more", f.name, *f.value, f.preset))
 		}
 	}
-	if c.OnError == nil {
+	if tell := c.OnError; tell == nil {
 		c.OnError = func(error) {}
+	} else {
+		clean := c
+		c.OnError = func(err error) { tell(clean.scrub(err)) }
 	}
 	if err := errors.Join(errs...); err != nil {
-		return c, n, fmt.Errorf("nats: invalid config: %w", err)
+		return c, n, c.scrub(fmt.Errorf("nats: invalid config: %w", err))
 	}
 	return c, n, nil
-}
-
-// connection returns the options of the connection, without handlers.
-func (c Config) connection() (natsgo.Options, error) {
-	o := natsgo.GetDefaultOptions()
-	options := []natsgo.Option{
-		func(o *natsgo.Options) error { o.Servers = splitURLs(c.URL); return nil },
-		natsgo.Name(c.Name),
-		natsgo.MaxReconnects(-1),
-		natsgo.CustomReconnectDelay(reconnectDelay),
-		natsgo.RetryOnFailedConnect(true),
-		// What cannot be sent now is not kept by the client: who sends it
-		// knows when to try again, and whether that still makes sense.
-		natsgo.ReconnectBufSize(-1),
-		natsgo.PingInterval(10 * time.Second),
-		natsgo.MaxPingsOutstanding(2),
-	}
-	if c.User != "" || c.Password != "" {
-		options = append(options, natsgo.UserInfo(c.User, c.Password))
-	}
-	if c.Token != "" {
-		options = append(options, natsgo.Token(c.Token))
-	}
-	if c.CredsFile != "" {
-		options = append(options, natsgo.UserCredentials(c.CredsFile))
-	}
-	if c.NKeyFile != "" {
-		nkey, err := natsgo.NkeyOptionFromSeed(c.NKeyFile)
-		if err != nil {
-			return o, fmt.Errorf("nats: read NKeyFile: %w", err)
-		}
-		options = append(options, nkey)
-	}
-	if c.TLS != nil {
-		options = append(options, natsgo.Secure(c.TLS))
-	}
-	for _, apply := range append(options, c.Options...) {
-		if apply == nil {
-			continue
-		}
-		if err := apply(&o); err != nil {
-			return o, fmt.Errorf("nats: connection option: %w", err)
-		}
-	}
-	return o, nil
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	natsgo "github.com/nats-io/nats.go"
+
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
 )
@@ -66,9 +68,10 @@ func (b *Broker) consume(ctx context.Context, in occamy.Intake, info occamy.Info
 type pullTiming struct {
 	expires   time.Duration // of a pull that waits for what may come
 	heartbeat time.Duration // of the NATS server, while such a pull waits
-	rotate    time.Duration // after which a lane's inbox is replaced, so that no miscount lasts
+	rotate    time.Duration // after which a lane's inbox is replaced at the latest
 	cycle     time.Duration // in which each kind gets its turn, with less credit than kinds
 	probe     time.Duration // between looks at an idle kind while others have a backlog
+	answer    time.Duration // within which NATS answers a pull for messages that wait
 	start     time.Duration // for which the first pull waits for all lanes to be ready
 	tick      time.Duration // between looks for pulls that were lost
 }
@@ -79,6 +82,7 @@ var defaultTiming = pullTiming{
 	rotate:    90 * time.Second,
 	cycle:     200 * time.Millisecond,
 	probe:     50 * time.Millisecond,
+	answer:    200 * time.Millisecond,
 	start:     time.Second,
 	tick:      5 * time.Second,
 }
@@ -86,7 +90,7 @@ var defaultTiming = pullTiming{
 // acquire takes promises of the intake and hands them to the pump, until ctx
 // ends or the server is closed.
 func (p *pump) acquire(ctx context.Context) error {
-	for {
+	for p.hunger(ctx) {
 		withdrawn := p.in.Withdrawn()
 		n, err := p.in.Acquire(ctx, 1<<30)
 		if errors.Is(err, occamy.ErrServerClosed) {
@@ -100,6 +104,7 @@ func (p *pump) acquire(ctx context.Context) error {
 		}
 		p.promised(n, withdrawn)
 	}
+	return nil
 }
 
 // run pulls until ctx ends, and then gives back what nobody has taken.
@@ -109,12 +114,14 @@ func (p *pump) run(ctx context.Context, connected <-chan struct{}) error {
 		return nil
 	}
 	acquiring, stop := context.WithCancel(ctx)
-	failed := make(chan error, 1)
 	acquired := make(chan struct{})
 	go func() {
 		defer close(acquired)
 		if err := p.acquire(acquiring); err != nil {
-			failed <- err
+			select {
+			case p.failed <- err:
+			default:
+			}
 		}
 	}()
 	dispatched := make(chan struct{})
@@ -130,7 +137,7 @@ func (p *pump) run(ctx context.Context, connected <-chan struct{}) error {
 	for _, l := range p.lanes {
 		p.prepare(ctx, l, 0)
 	}
-	err := p.attend(ctx, connected, failed)
+	err := p.attend(ctx, connected)
 
 	stop()
 	<-acquired
@@ -141,22 +148,24 @@ func (p *pump) run(ctx context.Context, connected <-chan struct{}) error {
 }
 
 // attend reacts to what happens beside the messages.
-func (p *pump) attend(ctx context.Context, connected <-chan struct{}, failed <-chan error) error {
-	tick := time.NewTicker(p.timing.tick)
+func (p *pump) attend(ctx context.Context, connected <-chan struct{}) error {
+	tick := time.NewTimer(p.nextTick())
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-failed:
+		case err := <-p.failed:
 			return err
 		case <-connected:
 			p.reconnected(ctx)
 		case <-p.watchChanged:
+			tick.Reset(p.nextTick())
 		case <-p.watch():
 			p.withdraw()
 		case <-tick.C:
 			p.check()
+			tick.Reset(p.nextTick())
 		case l := <-p.broken:
 			p.prepare(ctx, l, l.failures)
 		}
@@ -172,19 +181,49 @@ func (p *pump) prepare(ctx context.Context, l *lane, failures int) {
 				return
 			}
 		}
-		q, err := p.b.ensureQueue(ctx, l.kind)
-		if err != nil {
-			if ctx.Err() == nil {
-				p.b.cfg.OnError(fmt.Errorf("consume %q: %w", l.kind, err))
-				p.fault(l)
+		q, err := p.b.ensureQueue(ctx, l.kind, p.slots)
+		switch {
+		case err == nil:
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			l.queue, l.ready, l.preparing, l.tried, l.served = q, true, false, true, true
+			p.assign()
+			p.changed()
+		case ctx.Err() != nil:
+		case p.hopeless(l, err):
+			select {
+			case p.failed <- fmt.Errorf("consume %q: %w", l.kind, err):
+			default: // another kind said so
 			}
-			return
+		default:
+			p.tell(l, fmt.Errorf("consume %q: %w", l.kind, err))
+			p.fault(l)
 		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		l.queue, l.ready, l.preparing, l.tried = q, true, false, true
-		p.assign()
 	})
+}
+
+// hopeless: a server that starts says at once what an operator has to change.
+// One that has worked goes on trying.
+func (p *pump) hopeless(l *lane, err error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !l.served && (errors.Is(err, ErrMissing) || errors.Is(err, ErrUnsuitable) || errors.Is(err, natsgo.ErrPermissionViolation))
+}
+
+// tellAgain is when an error that stays the same is told once more.
+const tellAgain = time.Minute
+
+// tell reports what keeps a lane from working, but not with every try.
+func (p *pump) tell(l *lane, err error) {
+	p.mu.Lock()
+	again := err.Error() != l.told || time.Since(l.toldAt) > tellAgain
+	if again {
+		l.told, l.toldAt = err.Error(), time.Now()
+	}
+	p.mu.Unlock()
+	if again {
+		p.b.cfg.OnError(err)
+	}
 }
 
 // uses says whether a subject is one that the pump needs.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	natsgo "github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
@@ -32,12 +31,12 @@ func (m *message) publishDead(ctx context.Context, reason string) error {
 	h[hdrDeliveries] = []string{strconv.Itoa(m.attempt)}
 	h[hdrKind] = []string{strconv.QuoteToASCII(m.kind)}
 	h[hdrID] = []string{strconv.QuoteToASCII(m.id)}
-	subject, id := m.b.names.deadLetter(m.kind, m.id), "dead."+m.delivery
+	subject, id := m.b.names.deadLetter(m.kind, m.id), "dead."+m.delivery.String()
 
 	var err error
 	for _, limit := range []int{maxReason, minReason} {
 		h[hdrReason] = []string{quoteReason(reason, limit)}
-		if err = m.b.publish(ctx, subject, id, h, m.raw.Data, 0); !isTooLarge(err) {
+		if err = m.b.publish(ctx, deadStream, subject, id, h, m.raw.Data, 0); !isTooLarge(err) {
 			return err
 		}
 	}
@@ -47,12 +46,12 @@ func (m *message) publishDead(ctx context.Context, reason string) error {
 			delete(h, key)
 		}
 		h[hdrReason] = []string{quoteReason(fmt.Sprintf("its headers of %d bytes did not fit into a dead letter: %s", n, short), 2*minReason)}
-		if err = m.b.publish(ctx, subject, id, h, body, 0); !isTooLarge(err) {
+		if err = m.b.publish(ctx, deadStream, subject, id, h, body, 0); !isTooLarge(err) {
 			return err
 		}
 	}
 	h[hdrReason] = []string{quoteReason(fmt.Sprintf("its body of %d bytes did not fit into a dead letter: %s", len(body), short), 2*minReason)}
-	return m.b.publish(ctx, subject, id, h, nil, 0)
+	return m.b.publish(ctx, deadStream, subject, id, h, nil, 0)
 }
 
 // bury makes a dead letter of a message whose deliveries were lost too often,
@@ -123,6 +122,7 @@ func (b *Broker) deadLetter(s stored) broker.DeadLetter {
 	if body == nil {
 		body = []byte{}
 	}
+	headers, _ := decodeHeaders(h)
 	return broker.DeadLetter{
 		Key:      keyPrefix + strconv.FormatUint(s.Sequence, 10),
 		ID:       unquoteReason(first(h, hdrID)),
@@ -130,7 +130,7 @@ func (b *Broker) deadLetter(s stored) broker.DeadLetter {
 		Reason:   unquoteReason(first(h, hdrReason)),
 		Time:     s.Time,
 		Attempts: count(h, hdrDeliveries),
-		Headers:  decodeHeaders(h),
+		Headers:  headers,
 		Body:     body,
 	}
 }
@@ -173,14 +173,11 @@ func (b *Broker) Retry(ctx context.Context, id string) error {
 		}
 	}
 	once := fmt.Sprintf("retry.%d.%d", s.Sequence, s.Time.UnixNano())
-	if err := b.publish(ctx, b.names.request(letter.Kind), once, userHeaders(h), s.Data, 0); err != nil {
+	if err := b.publish(ctx, requestsStream, b.names.request(letter.Kind), once, userHeaders(h), s.Data, 0); err != nil {
 		return err
 	}
-	var answer struct {
-		Error *jetstream.APIError `json:"error"`
-	}
-	err = b.api(ctx, "STREAM.MSG.DELETE."+b.names.dead, map[string]any{"seq": s.Sequence, "no_erase": true}, &answer,
-		func() *jetstream.APIError { return answer.Error })
+	var answer apiAnswer
+	err = b.api(ctx, "STREAM.MSG.DELETE."+b.names.dead, map[string]any{"seq": s.Sequence, "no_erase": true}, &answer)
 	if errors.Is(err, broker.ErrNotFound) {
 		return nil // somebody else retried it too; NATS kept one of the two
 	}

@@ -160,7 +160,8 @@ func (d *desk) read() {
 	for {
 		select {
 		case m := <-d.mail:
-			d.in.HandleControl(&controlMessage{headers: decodeHeaders(m.Header), body: m.Data})
+			headers, _ := decodeHeaders(m.Header)
+			d.in.HandleControl(&controlMessage{headers: headers, body: m.Data})
 			if m.Reply != "" {
 				// Whoever gets no answer is told that nobody took it.
 				if err := m.Respond([]byte("+OK")); err != nil {

@@ -6,14 +6,27 @@
 //
 // # Where things are kept
 //
-// All names begin with [Config.Prefix], here "occamy". What is missing is
-// created; what is there is left as it is, so an administrator may tune it.
+// All names begin with [Config.Prefix], here "occamy":
 //
-//	stream OCCAMY_REQUESTS   occamy.request.<kind>      work queue, one durable consumer for each kind
-//	stream OCCAMY_DEAD       occamy.dead.<kind>.<id>    dead letters, kept until retried or removed
-//	stream OCCAMY_OUTCOMES   occamy.outcome.<id>        the last outcome, for OutcomeAge
-//	bucket OCCAMY_PROGRESS   <id>                       the last progress, for ProgressAge
+//	stream OCCAMY_REQUESTS     occamy.request.<kind>      work queue, one durable consumer for each kind
+//	stream OCCAMY_DEAD         occamy.dead.<kind>.<id>    dead letters, kept until retried or removed
+//	stream OCCAMY_OUTCOMES     occamy.outcome.<id>        the last outcome, for OutcomeAge
+//	bucket OCCAMY_PROGRESS     <id>                       the last progress, for ProgressAge
 //	core   occamy.control.<id>, occamy.optional.<kind>, occamy.command, occamy.servers
+//
+// # Streams that an operator owns
+//
+// What is missing is created, with [Config.Replicas] copies (with
+// [Config.NoCreate] it is an [ErrMissing]). What is there is used as it is,
+// with the replicas, limits, placement, storage and age that it has, whatever
+// the Config says; consumers are found by their filter, under any name. Only
+// what would break promises is refused, with an [ErrUnsuitable] that says what
+// to change: a retention with which requests go or stay when they should not, a
+// full stream that drops its oldest requests, a consumer without acks, with
+// fewer deliveries than MaxDeliver needs or less room than a server has slots.
+// An age of the requests is the operator's word: they end with it in silence. A
+// consumer under a name of his own cannot tell a stream that was removed and
+// made anew from the old one, as ours do.
 //
 // # Delivery
 //
@@ -27,4 +40,56 @@
 //
 // Control messages and optional requests are core NATS messages: they reach the
 // servers that are connected at that moment, and are not kept.
+//
+// # When the connection is lost
+//
+// It comes back by itself, at another server of the cluster if there is one; a
+// try follows an eighth of the outage after the last, so 10 s without a NATS
+// server cost 1.25 s afterwards at most. Calls wait meanwhile, until their
+// context ends, and also while a stream has no leader. A peer that says nothing
+// any more is given up within 12 s, or 20 s while there is much to write.
+//
+// # Permissions
+//
+// An account needs these and no more. Inboxes are [Config.InboxPrefix], by
+// default _INBOX; a prefix for each user keeps them from reading each other's
+// answers.
+//
+// A server publishes to
+//
+//	occamy.request.*, occamy.dead.*.*, occamy.outcome.*, $KV.OCCAMY_PROGRESS.*
+//	$JS.ACK.OCCAMY_REQUESTS.>
+//	$JS.API.CONSUMER.MSG.NEXT.OCCAMY_REQUESTS.*
+//	$JS.API.CONSUMER.INFO.OCCAMY_REQUESTS.*
+//	$JS.API.CONSUMER.LIST.OCCAMY_REQUESTS
+//	$JS.API.STREAM.INFO.OCCAMY_REQUESTS, and the same of OCCAMY_DEAD, OCCAMY_OUTCOMES, KV_OCCAMY_PROGRESS
+//	$JS.API.STREAM.MSG.GET.KV_OCCAMY_PROGRESS
+//	$JS.API.STREAM.PURGE.KV_OCCAMY_PROGRESS
+//
+// and to the inbox of whoever asks it (allow_responses), and subscribes to
+//
+//	_INBOX.>, occamy.control.*, occamy.optional.*, occamy.command, occamy.servers
+//
+// Without NoCreate it also publishes to
+//
+//	$JS.API.STREAM.CREATE.OCCAMY_REQUESTS, and the same of the other three
+//	$JS.API.CONSUMER.CREATE.OCCAMY_REQUESTS.>
+//
+// A client publishes to
+//
+//	occamy.request.*, occamy.optional.*, occamy.control.*, occamy.command, occamy.servers
+//	$JS.API.STREAM.INFO.OCCAMY_REQUESTS, and with NoCreate unset $JS.API.STREAM.CREATE.OCCAMY_REQUESTS
+//	$JS.API.STREAM.MSG.GET.OCCAMY_OUTCOMES, and the same of KV_OCCAMY_PROGRESS
+//	$JS.API.STREAM.INFO.OCCAMY_DEAD, $JS.API.CONSUMER.LIST.OCCAMY_REQUESTS for Queues
+//	$JS.API.STREAM.MSG.GET.OCCAMY_DEAD for dead letters
+//	$JS.API.STREAM.MSG.DELETE.OCCAMY_DEAD, $JS.API.STREAM.PURGE.OCCAMY_OUTCOMES for Retry
+//
+// and subscribes to
+//
+//	_INBOX.>, occamy.outcome.*, $KV.OCCAMY_PROGRESS.*
+//
+// # Secrets
+//
+// No error, no name and nothing that OnError is told shows a password, a token,
+// a seed or a JWT, wherever it was given.
 package nats

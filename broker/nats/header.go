@@ -55,13 +55,16 @@ func encodeHeaders(h occamy.Headers) (natsgo.Header, error) {
 // decodeHeaders returns what a message from outside bears, without what NATS
 // and the adapter added. A header that is there more than once has no single
 // value: it is given as a []string, which the server finds invalid if it
-// matters.
-func decodeHeaders(in natsgo.Header) occamy.Headers {
-	out := make(occamy.Headers, len(in))
+// matters. own is set when the adapter added something.
+func decodeHeaders(in natsgo.Header) (out occamy.Headers, own bool) {
+	out = make(occamy.Headers, len(in))
 	for key, values := range in {
 		if user, ok := strings.CutPrefix(key, escapePrefix); ok {
 			key = user
-		} else if hasPrefixFold(key, natsPrefix) || hasPrefixFold(key, ownPrefix) {
+		} else if hasPrefixFold(key, natsPrefix) {
+			continue
+		} else if hasPrefixFold(key, ownPrefix) {
+			own = true
 			continue
 		}
 		if len(values) == 1 {
@@ -70,7 +73,7 @@ func decodeHeaders(in natsgo.Header) occamy.Headers {
 			out[key] = values
 		}
 	}
-	return out
+	return out, own
 }
 
 // userHeaders returns a copy of what h bears besides the headers of NATS and
@@ -94,7 +97,11 @@ func first(h natsgo.Header, key string) string {
 
 // count reads a number that the adapter wrote; anything else counts as zero.
 func count(h natsgo.Header, key string) int {
-	n, err := strconv.Atoi(first(h, key))
+	text := first(h, key)
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 || n > 1<<30 {
 		return 0
 	}
@@ -103,7 +110,11 @@ func count(h natsgo.Header, key string) int {
 
 // notBefore is the moment before which a delayed copy is not to run.
 func notBefore(h natsgo.Header) (time.Time, bool) {
-	n, err := strconv.ParseInt(first(h, hdrNotBefore), 10, 64)
+	text := first(h, hdrNotBefore)
+	if text == "" {
+		return time.Time{}, false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n <= 0 {
 		return time.Time{}, false
 	}

@@ -2,6 +2,7 @@ package nats
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,25 +22,53 @@ type inbox struct {
 	since    time.Time // when out was last zero
 	heard    time.Time
 	deadline time.Time // by then all pulls have ended
-	silent   bool      // no heartbeats: only short pulls so far
+	silent   bool      // no heartbeats are to come
+	brief    bool      // only short pulls so far
+	aging    bool      // what was pulled may still come; nothing more is pulled
 	probing  bool      // the last pull comes back at once
 	retired  bool
 	giveBack bool // its promises go back to the intake
 }
 
-// pull asks NATS for n messages of a lane.
+// pull asks NATS for n messages of a lane, within the limits of its consumer.
 func (p *pump) pull(l *lane, n int, expires time.Duration, noWait bool) {
+	expires = min(expires, p.life(l))
+	for n > 0 {
+		some := n
+		if limit := l.queue.maxBatch; limit > 0 {
+			some = min(some, limit)
+		}
+		if !p.pullOnce(l, some, expires, noWait) {
+			return
+		}
+		n -= some
+	}
+}
+
+// life is how long a pull of a lane is open at most: so long that an idle server
+// costs nothing, and not longer than a part of the lease, so that the age of a
+// delivery is known from that of its pull.
+func (p *pump) life(l *lane) time.Duration {
+	d := min(p.timing.expires, l.queue.ackWait/4)
+	if limit := l.queue.maxWait; limit > 0 {
+		d = min(d, limit)
+	}
+	return d
+}
+
+// pullOnce reports whether it could ask.
+func (p *pump) pullOnce(l *lane, n int, expires time.Duration, noWait bool) bool {
 	now := time.Now()
 	if l.inbox == nil {
 		if err := p.openInbox(l, now); err != nil {
 			p.b.cfg.OnError(fmt.Errorf("nats: consume %q: %w", l.kind, err))
 			p.faultLocked(l)
-			return
+			return false
 		}
 	}
 	ib := l.inbox
 	if ib.out == 0 {
-		ib.since, ib.deadline, ib.silent = now, now, true
+		ib.since, ib.deadline, ib.silent, ib.brief = now, now, true, true
 	}
 	ib.probing = noWait
 	ib.next++
@@ -52,6 +81,9 @@ func (p *pump) pull(l *lane, n int, expires time.Duration, noWait bool) {
 	default:
 		body = append(body, `,"expires":`...)
 		body = strconv.AppendInt(body, int64(expires), 10)
+		if expires >= p.life(l) {
+			ib.brief = false
+		}
 		if expires >= 2*p.timing.heartbeat {
 			if ib.silent {
 				ib.silent, ib.heard = false, now
@@ -63,7 +95,7 @@ func (p *pump) pull(l *lane, n int, expires time.Duration, noWait bool) {
 	body = append(body, '}')
 	reply := ib.prefix + strconv.FormatUint(ib.next, 36) + "_" + strconv.Itoa(n)
 	if err := p.b.nc.PublishRequest(l.queue.pull, reply, body); err != nil {
-		return // not connected: the promises stay free until there is a new connection
+		return false // not connected: the promises stay free until there is a new connection
 	}
 	if end := now.Add(expires); end.After(ib.deadline) {
 		ib.deadline = end
@@ -71,6 +103,7 @@ func (p *pump) pull(l *lane, n int, expires time.Duration, noWait bool) {
 	p.free -= n
 	ib.out += n
 	l.looked = now
+	return true
 }
 
 func (p *pump) openInbox(l *lane, now time.Time) error {
@@ -84,14 +117,48 @@ func (p *pump) openInbox(l *lane, now time.Time) error {
 	return nil
 }
 
-// retire takes back what a lane has pulled. The promises are free when the
-// inbox has been drained.
-func (p *pump) retire(l *lane) {
+// turnOver has a lane pull with a new inbox. What the old one has pulled may
+// still come to it, for as long as its pulls last.
+func (p *pump) turnOver(l *lane) {
 	ib := l.inbox
-	if ib == nil {
-		return
+	l.inbox, ib.aging = nil, true
+	l.aging = append(l.aging, ib)
+	if ib.out == 0 {
+		p.forget(ib)
 	}
-	l.inbox, ib.retired = nil, true
+}
+
+// forget ends an inbox to which nothing comes any more.
+func (p *pump) forget(ib *inbox) {
+	_ = ib.sub.Unsubscribe() // fails only when the connection is gone, and the subscription with it
+	delete(p.bySub, ib.sub)
+	ib.lane.drop(ib)
+}
+
+// drop takes an inbox out of a lane.
+func (l *lane) drop(ib *inbox) {
+	if l.inbox == ib {
+		l.inbox = nil
+	}
+	if i := slices.Index(l.aging, ib); i >= 0 {
+		l.aging = slices.Delete(l.aging, i, i+1)
+	}
+}
+
+// retire takes back what a lane has pulled. The promises are free when the
+// inboxes have been drained.
+func (p *pump) retire(l *lane) {
+	for len(l.aging) > 0 {
+		p.retireInbox(l.aging[0])
+	}
+	if l.inbox != nil {
+		p.retireInbox(l.inbox)
+	}
+}
+
+func (p *pump) retireInbox(ib *inbox) {
+	ib.lane.drop(ib)
+	ib.retired, ib.aging = true, false
 	p.retiring++
 	// The mark follows the last message of the inbox into the same channel.
 	mark := func(string) { go p.mark(ib) }
@@ -113,9 +180,8 @@ func (p *pump) mark(ib *inbox) {
 // drainedSubject cannot come from NATS: it has a space.
 const drainedSubject = "inbox drained"
 
+// drained frees the promises of an inbox that was retired. p.mu is held.
 func (p *pump) drained(ib *inbox) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.bySub[ib.sub] == nil {
 		return
 	}
@@ -131,6 +197,7 @@ func (p *pump) drained(ib *inbox) {
 		p.free += n
 		p.assign()
 	}
+	p.hint()
 	if p.ended && p.retiring == 0 {
 		close(p.quiet)
 	}

@@ -25,23 +25,47 @@ func newLease(ackWait time.Duration, since time.Time) lease {
 	return lease{wait: ackWait - margin, since: since}
 }
 
-// left is how long the lease lasts from now. The wall clock counts too, since
-// the monotonic one may stand still while a machine sleeps.
+// gone is how long ago t was. The wall clock counts too, since the monotonic
+// one may stand still while a machine sleeps.
+func gone(t, now time.Time) time.Duration {
+	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
+}
+
+// leaseBegan is a moment at or before which NATS delivered a message: it was
+// asked for then at the earliest, and NATS does not deliver before it has
+// stored. The latter is by the clock of NATS, and of use only for what came just
+// then.
+func leaseBegan(asked, received, stored time.Time, ackWait time.Duration) time.Time {
+	lag := received.Sub(stored)
+	if at := received.Add(-lag); lag > 0 && lag <= ackWait/4 && at.After(asked) {
+		return at
+	}
+	return asked
+}
+
+// isStale says whether a message that was read just now may have been given to
+// somebody else, since it lay unread while this process or its connection stood
+// still: no pull is open for longer than a quarter of AckWait.
+func isStale(asked, read time.Time, ackWait time.Duration) bool {
+	return gone(asked, read) > ackWait/2
+}
+
+// left is how long the lease lasts from now.
 func (l *lease) left() time.Duration {
 	l.mu.Lock()
 	since := l.since
 	l.mu.Unlock()
-	now := time.Now()
-	gone := max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
-	return l.wait - gone
+	return l.wait - gone(since, time.Now())
 }
 
 func (l *lease) lost() error {
 	if l.left() > 0 {
 		return nil
 	}
-	return fmt.Errorf("nats: the lease has ended: %w", occamy.ErrDeliveryLost)
+	return errLeaseOver
 }
+
+var errLeaseOver = fmt.Errorf("nats: the lease has ended: %w", occamy.ErrDeliveryLost)
 
 // renew counts the lease from since.
 func (l *lease) renew(since time.Time) {

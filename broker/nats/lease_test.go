@@ -52,17 +52,18 @@ func TestWhatIsDoneWithADeliveryEndsWithItsLease(t *testing.T) {
 	})
 }
 
-func TestALeaseBeginsWhenTheMessageWasStored(t *testing.T) {
+func TestALeaseBeginsWhenItWasAskedForOrStored(t *testing.T) {
 	now, wait := time.Now(), 20*time.Second
 	for _, c := range []struct {
-		name         string
-		stored, want time.Duration // before now
+		name                string
+		asked, stored, want time.Duration // before now
 	}{
-		{"a fresh message that lay in a buffer", 3 * time.Second, 3 * time.Second},
-		{"one that waited in its queue", time.Hour, 0},
-		{"a clock that goes before ours", -time.Second, 0},
+		{"a fresh message that lay in a buffer", 4 * time.Second, 3 * time.Second, 3 * time.Second},
+		{"one that waited in its queue", 2 * time.Second, time.Hour, 2 * time.Second},
+		{"one that waited until it was asked for", 2 * time.Second, 3 * time.Second, 2 * time.Second},
+		{"a clock that goes before ours", 2 * time.Second, -time.Second, 2 * time.Second},
 	} {
-		if got := now.Sub(deliveredAt(now, now.Add(-c.stored), wait)); got != c.want {
+		if got := now.Sub(leaseBegan(now.Add(-c.asked), now, now.Add(-c.stored), wait)); got != c.want {
 			t.Errorf("%s: the lease began %v ago, want %v", c.name, got, c.want)
 		}
 	}

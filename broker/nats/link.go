@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"regexp"
 	"sync"
 	"time"
@@ -29,6 +28,7 @@ type link struct {
 	over      chan struct{} // closed when the connection is gone for good
 	err       error         // why, once over is closed
 	last      error         // what went wrong last, for who waits in vain
+	told      string        // of what went wrong during this outage
 	watchers  map[*linkWatcher]struct{}
 }
 
@@ -42,19 +42,11 @@ func newLink() *link {
 	return &link{up: make(chan struct{}), over: make(chan struct{}), watchers: make(map[*linkWatcher]struct{})}
 }
 
-// reconnectDelay grows from 50 ms to 5 s, by half up or down at random so that
-// servers do not come back in step.
-func reconnectDelay(attempts int) time.Duration {
-	d := 50 * time.Millisecond << min(max(attempts-1, 0), 7)
-	d = min(d, 5*time.Second)
-	return d/2 + rand.N(d)
-}
-
 func (l *link) setUp() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.connected {
-		l.connected = true
+		l.connected, l.told = true, ""
 		close(l.up)
 	}
 	for w := range l.watchers {
@@ -94,6 +86,17 @@ func (l *link) setLast(err error) {
 	if err != nil {
 		l.last = err
 	}
+}
+
+// news says whether something was not told during this outage.
+func (l *link) news(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.told == text {
+		return false
+	}
+	l.told = text
+	return true
 }
 
 // closed returns why the connection is gone for good; only once over is closed.
@@ -191,38 +194,71 @@ func (b *Broker) lostError(err error) error {
 	return fmt.Errorf("connection to %s lost; trying again until it is back: %w", b.Name(), err)
 }
 
+// tried takes the error of a try to connect. The first connection is not waited
+// for when only a change of the configuration can bring it; a later one is.
+func (b *Broker) tried(err error) {
+	if err == nil {
+		return
+	}
+	err, final := b.cfg.refused(err)
+	b.link.setLast(err)
+	switch {
+	case final && b.opening.Load():
+		b.link.setOver(err)
+	case final && b.link.news(err.Error()):
+		b.cfg.OnError(fmt.Errorf("nats: connect to %s: %w", b.Name(), err))
+	}
+}
+
 // handlers sets the connection's handlers, after those that the user gave.
 func (b *Broker) handlers(o *natsgo.Options) {
 	userUp, userFirst, userDown, userOver, userTry, userErr :=
 		o.ReconnectedCB, o.ConnectedCB, o.DisconnectedErrCB, o.ClosedCB, o.ReconnectErrCB, o.AsyncErrorCB
+	var down outage
+	wait := down.wait
+	if o.CustomReconnectDelayCB != nil {
+		wait = o.CustomReconnectDelayCB
+	}
+	o.CustomReconnectDelayCB = func(rounds int) time.Duration {
+		if nc := b.conn.Load(); nc != nil {
+			b.tried(nc.LastError()) // NATS told of the try before that
+		}
+		return wait(rounds)
+	}
+	connected := func() {
+		b.opening.Store(false)
+		b.calls.allow()
+		b.link.setUp()
+	}
 	o.ConnectedCB = func(nc *natsgo.Conn) {
 		if userFirst != nil {
 			userFirst(nc)
 		}
-		b.link.setUp()
+		connected()
 	}
 	o.ReconnectedCB = func(nc *natsgo.Conn) {
 		if userUp != nil {
 			userUp(nc)
 		}
-		b.link.setUp()
+		connected()
 	}
 	o.DisconnectedErrCB = func(nc *natsgo.Conn, err error) {
 		if userDown != nil {
 			userDown(nc, err)
 		}
+		err = b.cfg.scrub(err)
 		b.link.setDown(err)
 		if !b.closing.Load() {
 			b.cfg.OnError(b.lostError(err))
 		}
-		b.setup.ready.Store(false) // NATS may come back with another store
+		b.setup.doubt() // NATS may come back with another store
 		b.calls.failAll(errCut)
 	}
 	o.ReconnectErrCB = func(nc *natsgo.Conn, err error) {
 		if userTry != nil {
 			userTry(nc, err)
 		}
-		b.link.setLast(err)
+		b.tried(err)
 	}
 	o.ClosedCB = func(nc *natsgo.Conn) {
 		if userOver != nil {
@@ -230,6 +266,7 @@ func (b *Broker) handlers(o *natsgo.Options) {
 		}
 		err := broker.ErrClosed
 		if last := nc.LastError(); !b.closing.Load() && last != nil {
+			last, _ = b.cfg.refused(last)
 			err = fmt.Errorf("nats: connection refused for good by %s: %w", b.Name(), last)
 		}
 		b.link.setOver(err)
@@ -239,6 +276,7 @@ func (b *Broker) handlers(o *natsgo.Options) {
 		if userErr != nil {
 			userErr(nc, sub, err)
 		}
+		err = b.cfg.scrub(err)
 		b.link.setLast(err)
 		if errors.Is(err, natsgo.ErrPermissionViolation) {
 			if subject, ok := b.link.refuse(err); ok {

@@ -22,10 +22,9 @@ type message struct {
 
 	kind, id string
 	key      string // what progress is kept under
-	delivery string // names this delivery, for de-duplication
+	delivery delivery
 	attempt  int
 	crashes  int // deliveries that were lost before this one
-	pending  int // that wait behind it, as NATS said
 
 	progressed bool // guarded by lease.mu
 }
@@ -40,49 +39,41 @@ var (
 	_ occamy.ProgressKeeper   = (*message)(nil)
 )
 
-func newMessage(b *Broker, q queue, keys occamy.HeaderKeys, raw *natsgo.Msg, received time.Time) (*message, error) {
-	meta, err := raw.Metadata()
-	if err != nil {
-		return nil, fmt.Errorf("nats: delivery without its data: %w", err)
-	}
+func newMessage(b *Broker, q queue, keys occamy.HeaderKeys, raw *natsgo.Msg, d delivery, began time.Time) *message {
+	headers, own := decodeHeaders(raw.Header)
 	m := &message{
-		b: b, raw: raw, headers: decodeHeaders(raw.Header),
-		lease: newLease(q.ackWait, deliveredAt(received, meta.Timestamp, q.ackWait)), ackWait: q.ackWait,
-		kind: q.kind, pending: int(min(meta.NumPending, 1<<30)),
+		b: b, raw: raw, headers: headers, delivery: d,
+		lease: newLease(q.ackWait, began), ackWait: q.ackWait, kind: q.kind,
 	}
 	if _, ok := m.headers[keys.Kind]; !ok {
 		m.headers[keys.Kind] = q.kind // published without Occamy
 	}
 	m.id, _ = broker.HeaderString(m.headers, keys.RequestID)
-
-	source := meta.Consumer + "." + strconv.FormatUint(meta.Sequence.Stream, 10)
-	m.delivery = source + "." + strconv.FormatUint(meta.NumDelivered, 10)
 	if m.key = m.id; m.key == "" {
 		if m.key = first(raw.Header, hdrOrigin); m.key == "" {
-			m.key = "\x00" + source
+			m.key = "\x00" + d.source()
 		}
 	}
-	earlier := int(min(meta.NumDelivered, 1<<30)) - 1
-	if _, delayed := notBefore(raw.Header); delayed && earlier > 0 {
+	m.attempt = 1
+	if own || d.count > 1 {
+		m.countDeliveries(d)
+	}
+	return m
+}
+
+// countDeliveries works out how often the request was delivered, and how often
+// that was lost.
+func (m *message) countDeliveries(d delivery) {
+	earlier := d.count - 1
+	if _, delayed := notBefore(m.raw.Header); delayed && earlier > 0 {
 		earlier-- // whoever got it too early gave it back
 	}
 	// A lease that is lost takes AckWait. NATS counts besides what it could not
 	// deliver since a pull was taken back at that moment.
-	age := received.Sub(meta.Timestamp)
-	earlier = min(earlier, max(int((age+q.ackWait/2)/q.ackWait), 0))
-	m.attempt = count(raw.Header, hdrDeliveries) + earlier + 1
-	m.crashes = count(raw.Header, hdrCrashes) + earlier
-	return m, nil
-}
-
-// deliveredAt is when the lease began, as far as can be told. What is received
-// may have lain in a buffer of a busy process; but it was not delivered before
-// it was stored, which for most messages is just before.
-func deliveredAt(received, stored time.Time, ackWait time.Duration) time.Time {
-	if lag := received.Sub(stored); lag > 0 && lag <= ackWait/4 {
-		return received.Add(-lag)
-	}
-	return received
+	age := time.Since(d.stored)
+	earlier = min(earlier, max(int((age+m.ackWait/2)/m.ackWait), 0))
+	m.attempt = count(m.raw.Header, hdrDeliveries) + earlier + 1
+	m.crashes = count(m.raw.Header, hdrCrashes) + earlier
 }
 
 func (m *message) Headers() occamy.Headers { return m.headers }
@@ -96,7 +87,7 @@ func (m *message) KeepAlive(ctx context.Context) error {
 	if m.lease.isSettled() {
 		return nil
 	}
-	return m.confirm(ctx, "+WPI")
+	return m.confirm(ctx, wordKeep)
 }
 
 // Ack implements occamy.Message. The progress is removed in the background.
@@ -110,27 +101,40 @@ func (m *message) Ack(ctx context.Context) error {
 
 // finish removes the message from its queue.
 func (m *message) finish(ctx context.Context) error {
-	if err := m.confirm(ctx, "+ACK"); err != nil {
+	if err := m.confirm(ctx, wordAck); err != nil {
 		return err
 	}
 	m.lease.settle()
 	return nil
 }
 
+// What NATS is told of a delivery.
+var (
+	wordAck  = []byte("+ACK")
+	wordKeep = []byte("+WPI")
+)
+
 // confirm sends word of this delivery until NATS confirms it, while the
 // delivery is ours.
-func (m *message) confirm(ctx context.Context, word string) error {
-	return m.b.retry(ctx, func() error {
-		if err := m.lease.lost(); err != nil {
-			return err
-		}
-		sent := time.Now()
-		_, err := m.b.ask(ctx, m.raw.Reply, nil, []byte(word), min(tryTime, m.lease.left()))
-		if err == nil {
-			m.lease.renew(sent)
-		}
+func (m *message) confirm(ctx context.Context, word []byte) error {
+	err := m.say(ctx, word)
+	if !passing(err) {
 		return err
-	})
+	}
+	return m.b.retryAfter(ctx, err, func() error { return m.say(ctx, word) })
+}
+
+func (m *message) say(ctx context.Context, word []byte) error {
+	left := m.lease.left()
+	if left <= 0 {
+		return errLeaseOver
+	}
+	sent := time.Now()
+	_, err := m.b.ask(ctx, m.raw.Reply, nil, word, min(tryTime, left))
+	if err == nil {
+		m.lease.renew(sent)
+	}
+	return err
 }
 
 // Reject implements occamy.Message.
@@ -156,7 +160,7 @@ func (m *message) RequeueAfter(ctx context.Context, delay time.Duration) error {
 		h[hdrNotBefore] = []string{strconv.FormatInt(time.Now().Add(delay).UnixNano(), 10)}
 	}
 	err := m.lease.hold(ctx, func(ctx context.Context) error {
-		return m.b.publish(ctx, m.raw.Subject, "copy."+m.delivery, h, m.raw.Data, 0)
+		return m.b.publish(ctx, requestsStream, m.raw.Subject, "copy."+m.delivery.String(), h, m.raw.Data, 0)
 	})
 	if isTooLarge(err) {
 		// Somebody else published it, up to the last byte that NATS takes.
@@ -174,7 +178,7 @@ func (m *message) nak(ctx context.Context, delay time.Duration) error {
 	if delay > 0 {
 		word += ` {"delay":` + strconv.FormatInt(int64(delay), 10) + `}`
 	}
-	if err := m.confirm(ctx, word); err != nil {
+	if err := m.confirm(ctx, []byte(word)); err != nil {
 		return err
 	}
 	m.lease.settle()
@@ -200,11 +204,11 @@ func (m *message) PublishOutcome(ctx context.Context, o occamy.Outcome) error {
 		o.ID = m.id
 	}
 	return m.lease.hold(ctx, func(ctx context.Context) error {
-		return m.b.publishOutcome(ctx, m.delivery, o)
+		return m.b.publishOutcome(ctx, o)
 	})
 }
 
-func (b *Broker) publishOutcome(ctx context.Context, delivery string, o occamy.Outcome) error {
+func (b *Broker) publishOutcome(ctx context.Context, o occamy.Outcome) error {
 	if o.ID == "" {
 		return nil // nobody can ask for it
 	}
@@ -212,7 +216,7 @@ func (b *Broker) publishOutcome(ctx context.Context, delivery string, o occamy.O
 	if err != nil {
 		return err
 	}
-	return b.publish(ctx, b.names.outcome(o.ID), "", nil, body, 0)
+	return b.publish(ctx, outcomesStream, b.names.outcome(o.ID), "", nil, body, 0)
 }
 
 // PublishProgress implements occamy.ProgressKeeper.
@@ -221,7 +225,7 @@ func (m *message) PublishProgress(ctx context.Context, progress []byte) error {
 	m.progressed = true
 	m.lease.mu.Unlock()
 	return m.lease.hold(ctx, func(ctx context.Context) error {
-		return m.b.publish(ctx, m.b.names.progress(m.key), "", nil, progress, 0)
+		return m.b.publish(ctx, progressStream, m.b.names.progress(m.key), "", nil, progress, 0)
 	})
 }
 

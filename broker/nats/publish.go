@@ -19,25 +19,6 @@ const headroom = 8192
 // maxHeaders is how many bytes of headers JetStream keeps with a message.
 const maxHeaders = 1<<16 - 1
 
-// passing says whether another try may overcome err.
-func passing(err error) bool {
-	if err == nil {
-		return false
-	}
-	for _, e := range []error{
-		errDown, errCut, errNobody, errNoWord,
-		natsgo.ErrNoResponders, natsgo.ErrTimeout, natsgo.ErrDisconnected,
-		natsgo.ErrReconnectBufExceeded, natsgo.ErrConnectionReconnecting,
-		jetstream.ErrJetStreamNotEnabled,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.Code == 503
-}
-
 type pubAck struct {
 	Error     *jetstream.APIError `json:"error"`
 	Sequence  uint64              `json:"seq"`
@@ -48,7 +29,7 @@ type pubAck struct {
 // the message's own for de-duplication, so that trying again does not make it
 // two; spare is the room in bytes to leave below NATS's limit. The error wraps
 // ErrTooLarge when the message is over it.
-func (b *Broker) publish(ctx context.Context, subject, id string, h natsgo.Header, body []byte, spare int) error {
+func (b *Broker) publish(ctx context.Context, stream streamID, subject, id string, h natsgo.Header, body []byte, spare int) error {
 	if id != "" {
 		if h == nil {
 			h = make(natsgo.Header, 1)
@@ -64,12 +45,12 @@ func (b *Broker) publish(ctx context.Context, subject, id string, h natsgo.Heade
 		if size := headerSize(h); size > maxHeaders-spare {
 			return fmt.Errorf("nats: %w: headers of %d bytes; NATS takes %d", occamy.ErrTooLarge, size, maxHeaders-spare)
 		}
-		if err := b.ensureStreams(ctx); err != nil {
+		if err := b.ensureStream(ctx, stream, subject); err != nil {
 			return err
 		}
 		m, err := b.ask(ctx, subject, h, body, tryTime)
 		if errors.Is(err, errNobody) || errors.Is(err, errNoWord) {
-			b.setup.ready.Store(false)
+			b.setup.ready[stream].Store(false)
 		}
 		if errors.Is(err, natsgo.ErrMaxPayload) {
 			return fmt.Errorf("nats: %w: %w", occamy.ErrTooLarge, err)
@@ -90,9 +71,6 @@ func (b *Broker) publish(ctx context.Context, subject, id string, h natsgo.Heade
 		return nil
 	})
 }
-
-// codeTooLarge: the message is over the limit of its stream.
-const codeTooLarge = 10054
 
 // headerSize is how long h is on the wire.
 func headerSize(h natsgo.Header) int {

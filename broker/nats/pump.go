@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,12 +21,15 @@ type pump struct {
 	b      *Broker
 	in     occamy.Intake
 	keys   occamy.HeaderKeys
+	slots  int
 	timing pullTiming
 
 	arrivals     chan *natsgo.Msg // what NATS delivers; sized so that it never fills
 	quit         chan struct{}
 	broken       chan *lane
+	failed       chan error // what ends Consume; holds one
 	watchChanged chan struct{}
+	need         chan struct{}  // more promises are of use; holds one
 	work         sync.WaitGroup // goroutines for messages that are not handed over, and for set-up
 
 	mu        sync.Mutex // guards all below; the intake's Acquire is not called under it
@@ -36,7 +40,8 @@ type pump struct {
 	quiet     chan struct{}
 	withdrawn <-chan struct{}
 	ended     bool
-	turn      int // of the lanes with a backlog
+	later     bool // assign is to be called after a while
+	turn      int  // of the lanes with a backlog
 	began     time.Time
 }
 
@@ -47,20 +52,26 @@ type lane struct {
 	ready     bool // the consumer is there
 	preparing bool
 	tried     bool // set up once, or failed to be
+	served    bool // set up once
 	failures  int  // in a row
+	told      string
+	toldAt    time.Time
 
 	inbox   *inbox // nil when nothing is pulled
-	pending int    // messages that wait, as NATS said last
+	aging   []*inbox
+	pending int // messages that wait, as NATS said last
 	looked  time.Time
 }
 
 func newPump(b *Broker, in occamy.Intake, info occamy.Info) *pump {
 	p := &pump{
-		b: b, in: in, keys: info.Keys.WithDefaults(), timing: b.timing,
+		b: b, in: in, keys: info.Keys.WithDefaults(), slots: info.Slots, timing: b.timing,
 		arrivals:     make(chan *natsgo.Msg, info.Slots+4096),
 		quit:         make(chan struct{}),
 		broken:       make(chan *lane, len(info.Kinds)),
+		failed:       make(chan error, 1),
 		watchChanged: make(chan struct{}, 1),
+		need:         make(chan struct{}, 1),
 		bySub:        make(map[*natsgo.Subscription]*inbox),
 		quiet:        make(chan struct{}),
 		began:        time.Now(),
@@ -81,12 +92,17 @@ func (p *pump) promised(n int, withdrawn <-chan struct{}) {
 			p.withdrawLocked()
 		}
 		p.withdrawn = withdrawn
-		select {
-		case p.watchChanged <- struct{}{}:
-		default:
-		}
+		p.changed()
 	}
 	p.assign()
+}
+
+// changed has attend look anew at what it waits for.
+func (p *pump) changed() {
+	select {
+	case p.watchChanged <- struct{}{}:
+	default:
+	}
 }
 
 func isClosed(c <-chan struct{}) bool {
@@ -120,6 +136,45 @@ func (p *pump) withdrawLocked() {
 		ib.giveBack = true
 	}
 	p.release()
+	p.hint()
+}
+
+// sated: so much is pulled, or about to be, that more is asked for together,
+// once a bunch of it is used up.
+func (p *pump) sated() bool {
+	has := p.free
+	for _, l := range p.lanes {
+		has += l.out()
+	}
+	return has >= manyPulled && has > p.slots-p.bunch()
+}
+
+// hint wakes acquire when more promises are of use. p.mu is held.
+func (p *pump) hint() {
+	if p.sated() {
+		return
+	}
+	select {
+	case p.need <- struct{}{}:
+	default:
+	}
+}
+
+// hunger waits until more promises are of use; false when ctx has ended.
+func (p *pump) hunger(ctx context.Context) bool {
+	for {
+		p.mu.Lock()
+		sated := p.sated()
+		p.mu.Unlock()
+		if !sated {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-p.need:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 func (p *pump) release() {
@@ -163,23 +218,44 @@ func (p *pump) reconnected(ctx context.Context) {
 	}
 }
 
-// check looks for pulls that were lost, and ends what miscounts there may be.
+// check looks for pulls that were lost, and has inboxes replaced in time, so
+// that no miscount lasts and the age of what comes is known.
 func (p *pump) check() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
+	now, tick := time.Now(), p.tick()
 	for _, l := range p.lanes {
-		ib := l.inbox
-		if ib == nil || ib.out == 0 {
-			continue
-		}
-		mute := !ib.silent && now.Sub(ib.heard) > 2*p.timing.heartbeat+p.timing.tick
-		overdue := now.After(ib.deadline.Add(p.timing.tick))
-		if mute || overdue || now.Sub(ib.since) > p.timing.rotate {
-			p.retire(l)
+		for _, ib := range append(slices.Clone(l.aging), l.inbox) {
+			if ib == nil || ib.out == 0 {
+				continue
+			}
+			mute := !ib.silent && now.Sub(ib.heard) > 2*p.timing.heartbeat+tick
+			switch {
+			case mute || now.After(ib.deadline.Add(tick)):
+				p.retireInbox(ib)
+			case !ib.aging && now.Sub(ib.since) > min(p.timing.rotate, l.queue.ackWait/4):
+				p.turnOver(l)
+			}
 		}
 	}
 	p.assign() // what could not be sent
+}
+
+// tick is the time between calls of check. p.mu is held.
+func (p *pump) tick() time.Duration {
+	d := p.timing.tick
+	for _, l := range p.lanes {
+		if l.ready {
+			d = min(d, l.queue.ackWait/16)
+		}
+	}
+	return d
+}
+
+func (p *pump) nextTick() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tick()
 }
 
 // end takes all pulls back and waits, for a while, until nothing is on its way.

@@ -76,8 +76,7 @@ func TestNamesTellNoSecret(t *testing.T) {
 		"nats://user:secret@127.0.0.1:1":                    "nats://127.0.0.1:1",
 		"secret@127.0.0.1:1":                                "nats://127.0.0.1:1",
 		"tls://secret@127.0.0.1:1, nats://u:secret@[::1]:2": "tls://127.0.0.1:1,nats://[::1]:2",
-		"nats://127.0.0.1:1/?password=secret":               "nats://127.0.0.1:1",
-		"":                                                  "nats://127.0.0.1:4222",
+		"": "nats://127.0.0.1:4222",
 	} {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()

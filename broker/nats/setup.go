@@ -2,10 +2,8 @@ package nats
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,53 +12,80 @@ import (
 	"github.com/occamy-go/occamy/broker/internal/token"
 )
 
-// setup remembers that the streams are there, until there is reason to doubt
-// it: a new connection, or a publication that nobody confirms. (That nobody
-// listens is no sign: a client that watches does.)
+// setup remembers which streams are there, until there is reason to doubt it: a
+// new connection, or a publication that nobody confirms. (That nobody listens
+// is no sign: a client that watches does.)
 type setup struct {
-	mu    sync.Mutex // held while they are looked for
-	ready atomic.Bool
+	turn  chan struct{} // has one place; whoever is in it looks for streams
+	ready [streamCount]atomic.Bool
 }
 
-// ensureStreams creates the streams that are missing.
-func (b *Broker) ensureStreams(ctx context.Context) error {
-	if b.setup.ready.Load() {
+type streamID int
+
+const (
+	requestsStream streamID = iota
+	deadStream
+	outcomesStream
+	progressStream
+	streamCount
+)
+
+func (s *setup) init() { s.turn = make(chan struct{}, 1) }
+
+// doubt has all streams looked for again.
+func (s *setup) doubt() {
+	for i := range s.ready {
+		s.ready[i].Store(false)
+	}
+}
+
+// ensureStream creates a stream that is missing. When it has to look, it sees
+// whether the stream takes a subject, unless that is empty.
+func (b *Broker) ensureStream(ctx context.Context, id streamID, subject string) error {
+	if b.setup.ready[id].Load() {
 		return nil
 	}
-	b.setup.mu.Lock()
-	defer b.setup.mu.Unlock()
-	if b.setup.ready.Load() {
+	select {
+	case b.setup.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("nats: %w", ctx.Err())
+	}
+	defer func() { <-b.setup.turn }()
+	if b.setup.ready[id].Load() {
 		return nil
 	}
-	for _, cfg := range b.streams() {
-		err := once(ctx, func(ctx context.Context) error {
-			_, err := b.stream(ctx, cfg)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	info, err := b.findStream(ctx, id)
+	if err == nil && subject != "" {
+		err = takes(info.Config, subject)
 	}
-	b.setup.ready.Store(true)
+	if err != nil {
+		return err
+	}
+	b.setup.ready[id].Store(true)
 	return nil
 }
 
-// stream returns what NATS says of a stream and creates it when it is missing.
-func (b *Broker) stream(ctx context.Context, cfg jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
-	s, err := b.js.Stream(ctx, cfg.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		s, err = b.js.CreateStream(ctx, cfg)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			s, err = b.js.Stream(ctx, cfg.Name) // another was faster, with other limits
+// findStream returns what NATS says of a stream. It creates it when it is
+// missing and refuses one that would break promises.
+func (b *Broker) findStream(ctx context.Context, id streamID) (*jetstream.StreamInfo, error) {
+	want := b.streams()[id]
+	info, err := b.askStream(ctx, want.Name)
+	if isCode(err, codeNoStream) {
+		if b.cfg.NoCreate {
+			return nil, missingStream(want)
+		}
+		info, err = b.createStream(ctx, want)
+		if isCode(err, codeStreamNameTaken) {
+			info, err = b.askStream(ctx, want.Name) // another was faster, with other limits
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("nats: stream %s: %w", cfg.Name, err)
+		return nil, fmt.Errorf("stream %s: %w", want.Name, b.advised(err))
 	}
-	return s.CachedInfo(), nil
+	return info, b.checkStream(id, info.Config)
 }
 
-func (b *Broker) streams() []jetstream.StreamConfig {
+func (b *Broker) streams() [streamCount]jetstream.StreamConfig {
 	n := b.names
 	common := func(cfg jetstream.StreamConfig) jetstream.StreamConfig {
 		cfg.Storage = jetstream.FileStorage
@@ -68,19 +93,19 @@ func (b *Broker) streams() []jetstream.StreamConfig {
 		cfg.Duplicates = 2 * time.Minute
 		return cfg
 	}
-	return []jetstream.StreamConfig{
-		common(jetstream.StreamConfig{
+	return [...]jetstream.StreamConfig{
+		requestsStream: common(jetstream.StreamConfig{
 			Name:        n.requests,
 			Description: "Requests that wait for an Occamy server or are with one",
 			Subjects:    []string{n.prefix + ".request.*"},
 			Retention:   jetstream.WorkQueuePolicy,
 		}),
-		common(jetstream.StreamConfig{
+		deadStream: common(jetstream.StreamConfig{
 			Name:        n.dead,
 			Description: "Requests that an Occamy server rejected for good",
 			Subjects:    []string{n.prefix + ".dead.*.*"},
 		}),
-		common(jetstream.StreamConfig{
+		outcomesStream: common(jetstream.StreamConfig{
 			Name:              n.outcomes,
 			Description:       "How requests ended",
 			Subjects:          []string{n.prefix + ".outcome.*"},
@@ -88,7 +113,7 @@ func (b *Broker) streams() []jetstream.StreamConfig {
 			MaxAge:            b.cfg.OutcomeAge,
 		}),
 		// The stream of a key-value bucket, as NATS's own tools make it.
-		common(jetstream.StreamConfig{
+		progressStream: common(jetstream.StreamConfig{
 			Name:              n.progressStream(),
 			Description:       "What running requests reported last",
 			Subjects:          []string{"$KV." + n.bucket + ".>"},
@@ -104,59 +129,45 @@ func (b *Broker) streams() []jetstream.StreamConfig {
 
 // queue is the consumer of a kind.
 type queue struct {
-	kind    string
-	pull    string // the subject of pull requests
-	ackWait time.Duration
+	kind     string
+	pull     string // the subject of pull requests
+	ackWait  time.Duration
+	maxBatch int           // of a pull; 0: no limit
+	maxWait  time.Duration // of a pull; 0: no limit
 }
 
 const metaKind = "occamy-kind"
 
-// ensureQueue creates the consumer of a kind if it is missing.
+// ensureQueue creates the consumer of a kind, and the streams, if they are
+// missing. slots is how many requests the server wants at a time.
 //
-// Its name has the moment in which the stream was created, so that the ack of a
-// delivery from a stream that was lost cannot hit a message of its successor,
-// whose sequence numbers begin anew.
-func (b *Broker) ensureQueue(ctx context.Context, kind string) (queue, error) {
+// The consumer's name has the moment in which the stream was created, so that
+// the ack of a delivery from a stream that was lost cannot hit a message of its
+// successor, whose sequence numbers begin anew.
+func (b *Broker) ensureQueue(ctx context.Context, kind string, slots int) (queue, error) {
 	var q queue
-	err := b.retry(ctx, func() error {
-		if err := b.ensureStreams(ctx); err != nil {
-			return err
+	err := b.retry(ctx, func() (err error) {
+		for id := range streamCount {
+			if err := b.ensureStream(ctx, id, ""); err != nil {
+				return err
+			}
 		}
-		return once(ctx, func(ctx context.Context) (err error) {
-			q, err = b.findQueue(ctx, kind)
-			return err
-		})
+		q, err = b.findQueue(ctx, kind, slots)
+		return err
 	})
 	return q, err
 }
 
-func (b *Broker) findQueue(ctx context.Context, kind string) (queue, error) {
-	requests, err := b.stream(ctx, b.streams()[0])
+func (b *Broker) findQueue(ctx context.Context, kind string, slots int) (queue, error) {
+	requests, err := b.findStream(ctx, requestsStream)
 	if err != nil {
 		return queue{}, err
 	}
-	name := token.Of(kind) + "_" + strconv.FormatInt(requests.Created.UnixNano(), 36)
-	info, err := b.consumer(ctx, kind, name)
-	if err != nil {
-		return queue{}, fmt.Errorf("nats: consumer of kind %q: %w", kind, err)
+	if err := takes(requests.Config, b.names.request(kind)); err != nil {
+		return queue{}, err
 	}
-	return queue{
-		kind:    kind,
-		pull:    "$JS.API.CONSUMER.MSG.NEXT." + b.names.requests + "." + info.Name,
-		ackWait: info.Config.AckWait,
-	}, nil
-}
-
-func (b *Broker) consumer(ctx context.Context, kind, name string) (*jetstream.ConsumerInfo, error) {
-	c, err := b.js.Consumer(ctx, b.names.requests, name)
-	if err == nil {
-		return c.CachedInfo(), nil
-	}
-	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, err
-	}
-	c, err = b.js.CreateConsumer(ctx, b.names.requests, jetstream.ConsumerConfig{
-		Durable:       name,
+	want := jetstream.ConsumerConfig{
+		Durable:       token.Of(kind) + "_" + strconv.FormatInt(requests.Created.UnixNano(), 36),
 		Description:   "Requests of kind " + kind,
 		FilterSubject: b.names.request(kind),
 		AckPolicy:     jetstream.AckExplicitPolicy,
@@ -165,44 +176,68 @@ func (b *Broker) consumer(ctx context.Context, kind, name string) (*jetstream.Co
 		MaxAckPending: -1, // one server's long tasks do not hold up another's
 		MaxWaiting:    1 << 20,
 		Metadata:      map[string]string{metaKind: kind},
-	})
-	var api *jetstream.APIError
-	switch {
-	case err == nil:
-		return c.CachedInfo(), nil
-	case errors.Is(err, jetstream.ErrConsumerExists):
-		if c, err = b.js.Consumer(ctx, b.names.requests, name); err != nil {
-			return nil, err
-		}
-		return c.CachedInfo(), nil
-	case errors.As(err, &api) && api.ErrorCode == codeFilterTaken:
-		return b.consumerByFilter(ctx, b.names.request(kind), err)
 	}
-	return nil, err
+	info, err := b.findConsumer(ctx, want)
+	if err != nil {
+		return queue{}, fmt.Errorf("consumer of kind %q: %w", kind, b.advised(err))
+	}
+	if err := b.checkConsumer(info, want, slots); err != nil {
+		return queue{}, err
+	}
+	return queue{
+		kind:     kind,
+		pull:     apiPrefix + "CONSUMER.MSG.NEXT." + b.names.requests + "." + info.Name,
+		ackWait:  leaseOf(info.Config),
+		maxBatch: info.Config.MaxRequestBatch,
+		maxWait:  info.Config.MaxRequestExpires,
+	}, nil
 }
 
-// codeFilterTaken: a work queue has a consumer with that filter already.
-const codeFilterTaken = 10100
+// leaseOf is how long NATS waits for word of a delivery.
+func leaseOf(cfg jetstream.ConsumerConfig) time.Duration {
+	wait := cfg.AckWait
+	for _, d := range cfg.BackOff { // takes the place of AckWait
+		wait = min(wait, d)
+	}
+	return wait
+}
 
-// consumerByFilter finds the consumer of a stream that was restored from a
-// backup: it bears the name by which it was made.
-func (b *Broker) consumerByFilter(ctx context.Context, filter string, cause error) (*jetstream.ConsumerInfo, error) {
-	s, err := b.js.Stream(ctx, b.names.requests)
+// findConsumer returns the consumer that gives out the messages of a subject:
+// ours, one that an operator made under a name of his own, or one of a stream
+// that was restored from a backup, which bears the name by which it was made.
+func (b *Broker) findConsumer(ctx context.Context, want jetstream.ConsumerConfig) (*jetstream.ConsumerInfo, error) {
+	stream := b.names.requests
+	info, err := b.askConsumer(ctx, stream, want.Durable)
+	if !isCode(err, codeNoConsumer) {
+		return info, err
+	}
+	if b.cfg.NoCreate {
+		return b.consumerByFilter(ctx, want.FilterSubject, missingConsumer(stream, want))
+	}
+	info, err = b.createConsumer(ctx, stream, want)
+	switch {
+	case isCode(err, codeConsumerTaken):
+		return b.askConsumer(ctx, stream, want.Durable) // another was faster
+	case isCode(err, codeFilterTaken, codeFilterlessTaken):
+		return b.consumerByFilter(ctx, want.FilterSubject, err)
+	}
+	return info, err
+}
+
+// consumerByFilter returns missing when no consumer has messages with a subject.
+func (b *Broker) consumerByFilter(ctx context.Context, subject string, missing error) (*jetstream.ConsumerInfo, error) {
+	all, err := b.listConsumers(ctx, b.names.requests)
 	if err != nil {
 		return nil, err
 	}
-	list := s.ListConsumers(ctx)
 	var found *jetstream.ConsumerInfo
-	for info := range list.Info() {
-		if info.Config.FilterSubject == filter {
-			found = info
+	for _, info := range all {
+		if f := filtersOf(info.Config); len(f) == 0 || covers(f, subject) {
+			found = &info
 		}
 	}
-	if err := list.Err(); err != nil {
-		return nil, err
-	}
 	if found == nil {
-		return nil, cause
+		return nil, missing
 	}
 	return found, nil
 }

@@ -2,11 +2,8 @@ package nats
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
@@ -35,7 +32,7 @@ func (b *Broker) Queues(ctx context.Context) ([]broker.Queue, error) {
 	}
 	err := b.retry(ctx, func() error {
 		clear(byKind)
-		return once(ctx, func(ctx context.Context) error { return b.countQueues(ctx, queue) })
+		return b.countQueues(ctx, queue)
 	})
 	if err != nil {
 		return nil, err
@@ -70,40 +67,13 @@ func (b *Broker) countQueues(ctx context.Context, queue func(kind string) *broke
 }
 
 func (b *Broker) countUnacked(ctx context.Context, queue func(kind string) *broker.Queue) error {
-	s, err := b.js.Stream(ctx, b.names.requests)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	list := s.ListConsumers(ctx)
-	for info := range list.Info() {
+	consumers, err := b.listConsumers(ctx, b.names.requests)
+	for _, info := range consumers {
 		q := queue(kindOf(info.Config.FilterSubject))
 		q.Unacked += info.NumAckPending
 		q.Ready = max(q.Ready-info.NumAckPending, 0)
 	}
-	return list.Err()
-}
-
-// countSubjects returns how many messages a stream has, by subject.
-func (b *Broker) countSubjects(ctx context.Context, stream, filter string) (map[string]int, error) {
-	s, err := b.js.Stream(ctx, stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
-	if err != nil {
-		return nil, err
-	}
-	counts := make(map[string]int, len(info.State.Subjects))
-	for subject, n := range info.State.Subjects {
-		counts[subject] = int(n)
-	}
-	return counts, nil
+	return err
 }
 
 // kindOf reads the kind from the subject of a queue.

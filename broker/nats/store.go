@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/occamy-go/occamy/broker"
 )
@@ -33,20 +31,14 @@ func (s stored) headers() natsgo.Header {
 	return h
 }
 
-// Codes of JetStream's API.
-const (
-	codeNoMessage = 10037
-	codeNoStream  = 10059
-)
-
 // get asks the leader of a stream, which knows all that was confirmed, for one
 // message. ErrNotFound where there is none.
 func (b *Broker) get(ctx context.Context, stream string, query any) (stored, error) {
 	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message stored              `json:"message"`
+		apiAnswer
+		Message stored `json:"message"`
 	}
-	err := b.api(ctx, "STREAM.MSG.GET."+stream, query, &answer, func() *jetstream.APIError { return answer.Error })
+	err := b.api(ctx, "STREAM.MSG.GET."+stream, query, &answer)
 	return answer.Message, err
 }
 
@@ -54,39 +46,10 @@ func (b *Broker) lastBySubject(ctx context.Context, stream, subject string) (sto
 	return b.get(ctx, stream, map[string]string{"last_by_subj": subject})
 }
 
-// api calls JetStream's API and has the answer in into; failed says what the
-// answer has for an error.
-func (b *Broker) api(ctx context.Context, method string, query, into any, failed func() *jetstream.APIError) error {
-	body, err := json.Marshal(query)
-	if err != nil {
-		return fmt.Errorf("nats: %w", err)
-	}
-	return b.retry(ctx, func() error {
-		m, err := b.ask(ctx, "$JS.API."+method, nil, body, tryTime)
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(m.Data, into); err != nil {
-			return fmt.Errorf("nats: %s: unreadable answer: %w", method, err)
-		}
-		e := failed()
-		switch {
-		case e == nil:
-			return nil
-		case e.ErrorCode == codeNoMessage, e.ErrorCode == codeNoStream:
-			return broker.ErrNotFound
-		}
-		return fmt.Errorf("nats: %s: %w", method, e)
-	})
-}
-
 // purge removes the messages with a subject.
 func (b *Broker) purge(ctx context.Context, stream, subject string) error {
-	var answer struct {
-		Error *jetstream.APIError `json:"error"`
-	}
-	err := b.api(ctx, "STREAM.PURGE."+stream, map[string]string{"filter": subject}, &answer,
-		func() *jetstream.APIError { return answer.Error })
+	var answer apiAnswer
+	err := b.api(ctx, "STREAM.PURGE."+stream, map[string]string{"filter": subject}, &answer)
 	if errors.Is(err, broker.ErrNotFound) {
 		return nil
 	}
@@ -118,5 +81,5 @@ func (b *Broker) dropProgress(key string) error {
 		return err
 	}
 	// The answer goes to an inbox of ours where no call waits for it.
-	return b.nc.PublishRequest("$JS.API.STREAM.PURGE."+b.names.progressStream(), b.calls.inbox+"0", body)
+	return b.nc.PublishRequest(apiPrefix+"STREAM.PURGE."+b.names.progressStream(), b.calls.inbox+"0", body)
 }

@@ -27,7 +27,7 @@ func (b *Broker) Submit(ctx context.Context, r broker.Request) error {
 		return err
 	}
 	once := "request." + token.Of(r.Kind) + "." + token.Of(r.ID)
-	return b.publish(ctx, b.names.request(r.Kind), once, h, r.Body, headroom)
+	return b.publish(ctx, requestsStream, b.names.request(r.Kind), once, h, r.Body, headroom)
 }
 
 // Optional implements broker.Broker. It returns once the NATS server has the

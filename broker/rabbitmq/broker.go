@@ -19,6 +19,7 @@ type Broker struct {
 	in        *link // for all but publishing
 	out       *link // for publishing
 	pub       publishers
+	freshPub  freshPublishers
 	setup     setup
 	sessions  sessions
 	hub       hub
@@ -26,6 +27,7 @@ type Broker struct {
 	progress  progressQueues
 	browsing  browsing
 	kinds     kinds
+	outage    outage
 	closing   atomic.Bool
 	done      chan struct{} // closed by Close
 	running   sync.WaitGroup
@@ -65,9 +67,12 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		cfg: cfg, names: names, addresses: addresses,
 		done: make(chan struct{}), closed: make(chan struct{}),
 	}
+	b.outage.tell = cfg.OnLink
 	b.in, b.out = newLink(b, "consume"), newLink(b, "publish")
 	b.pub.name, b.pub.gate = rand.Text(), make(chan struct{}, 1)
 	b.pub.gate <- struct{}{}
+	b.freshPub.opening = make(chan struct{}, 1)
+	b.freshPub.opening <- struct{}{}
 	b.setup.reset()
 	life, cut := context.WithCancel(context.Background())
 	b.cut = cut

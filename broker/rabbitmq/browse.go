@@ -75,6 +75,30 @@ func browse[T any](ctx context.Context, b *Broker, queue string, limit int, keep
 	})
 }
 
+// exclusively runs f while no other connection does so, or looks through the
+// queue.
+func (b *Broker) exclusively(ctx context.Context, queue string, f func() error) error {
+	turn := b.browsing.turn(queue)
+	select {
+	case <-turn:
+	case <-ctx.Done():
+		return b.in.inVain(ctx)
+	}
+	s, err := retry(ctx, b, func() (*shelf, error) { return b.openShelf(ctx, queue) })
+	if err != nil {
+		turn <- struct{}{}
+		return err
+	}
+	defer func() {
+		go func() {
+			_ = s.ch.Close()
+			s.unlock()
+			turn <- struct{}{}
+		}()
+	}()
+	return f()
+}
+
 // shelf is a queue while it is looked through.
 type shelf struct {
 	queue string
@@ -144,6 +168,12 @@ func (s *shelf) close() {
 		}
 		time.Sleep(time.Millisecond)
 	}
+	s.unlock()
+}
+
+// unlock gives the turn to another connection. Where it fails the lock went with
+// the channel.
+func (s *shelf) unlock() {
 	_, _ = s.side.QueueDelete(s.lock, false, false, false)
 	_ = s.side.Close()
 }

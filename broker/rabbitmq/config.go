@@ -102,6 +102,10 @@ type Config struct {
 	// OnError is told of what goes wrong in the background, from any
 	// goroutine; it does not block. Nil: nobody is.
 	OnError func(error)
+
+	// OnLink is told when the connection is lost, with the reason, and with
+	// nil when it is back; each once, and otherwise as OnError. Nil: nobody is.
+	OnLink func(error)
 }
 
 func (c Config) withDefaults() (Config, names, error) {
@@ -146,6 +150,9 @@ func (c Config) withDefaults() (Config, names, error) {
 	}
 	if c.OnError == nil {
 		c.OnError = func(error) {}
+	}
+	if c.OnLink == nil {
+		c.OnLink = func(error) {}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return c, n, fmt.Errorf("rabbitmq: invalid config: %w", err)

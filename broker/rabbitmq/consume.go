@@ -157,6 +157,8 @@ func (c *consumer) arrived(s *session, k *block, raw amqp.Delivery) {
 	switch {
 	case m.crashes >= c.b.cfg.MaxDeliver:
 		c.aside("bury", m, m.limitReached)
+	case m.suspect():
+		c.aside("set apart", m, m.setApart)
 	case m.uncounted():
 		c.aside("count", m, m.giveBack)
 	case c.paused.Load():

@@ -26,6 +26,9 @@ func (b *Broker) Crash() {
 	b.cut()
 }
 
+// IsBlocked says whether the broker has said that it takes no messages.
+func (b *Broker) IsBlocked() bool { return b.out.blocked() != nil }
+
 // Sweep removes what a world has left on the broker.
 func (b *Broker) Sweep(ctx context.Context) error {
 	kinds, err := b.Queues(ctx)
@@ -86,11 +89,11 @@ func (b *Broker) HoldDead(ctx context.Context, kind string) <-chan int {
 // What a delivery does for its holder.
 
 func (b *Broker) PublishOutcome(ctx context.Context, o occamy.Outcome) error {
-	return b.publishOutcome(ctx, o)
+	return b.publishOutcome(ctx, o, b.hub.addressFor(o.ID)) // as if it was submitted here
 }
 
 func (b *Broker) PublishProgress(ctx context.Context, key string, progress []byte) error {
-	return b.publishProgress(ctx, key, progress)
+	return b.publishProgress(ctx, key, progress, "")
 }
 
 func (b *Broker) LastProgress(ctx context.Context, key string) ([]byte, error) {

@@ -107,6 +107,9 @@ func (l *lane) serve(ctx context.Context) error {
 	if err := b.ensureKind(ctx, l.kind); err != nil {
 		return err
 	}
+	if err := b.awaitQueue(ctx, b.names.requestQueue(l.kind)); err != nil {
+		return err
+	}
 	ch, err := b.channel(ctx)
 	if err != nil {
 		return err

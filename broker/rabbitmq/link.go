@@ -112,6 +112,7 @@ func (l *link) hold(ctx context.Context, a address, conn *amqp.Connection, raw n
 	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 16))
 	l.setUp(conn, raw)
+	l.b.outage.back(l)
 	for {
 		select {
 		case n, ok := <-blocked:
@@ -123,6 +124,7 @@ func (l *link) hold(ctx context.Context, a address, conn *amqp.Connection, raw n
 		case e := <-closed:
 			l.setDown(e)
 			if ctx.Err() == nil {
+				l.b.outage.lost(l, reasonOf(e))
 				l.b.cfg.OnError(l.lostError(a, e))
 			}
 			return
@@ -134,6 +136,14 @@ func (l *link) hold(ctx context.Context, a address, conn *amqp.Connection, raw n
 			return
 		}
 	}
+}
+
+// reasonOf says why a connection has ended; e may be nil.
+func reasonOf(e *amqp.Error) error {
+	if e == nil {
+		return errCut
+	}
+	return e
 }
 
 func (l *link) lostError(a address, e *amqp.Error) error {

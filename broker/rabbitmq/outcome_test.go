@@ -15,6 +15,7 @@ import (
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/rabbitmq"
+	"github.com/occamy-go/occamy/client"
 )
 
 func outcomeOf(id string) occamy.Outcome {
@@ -257,12 +258,12 @@ func TestWatchesComeAndGo(t *testing.T) {
 	for i := range 30 {
 		id := fmt.Sprint("r", i%3)
 		ctx, cancel := context.WithCancel(t.Context())
-		gone, err := b.WatchNew(ctx, id)
+		gone, err := b.Watch(ctx, id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		cancel()
-		events, err := b.WatchNew(t.Context(), id)
+		events, err := b.Watch(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -271,6 +272,65 @@ func TestWatchesComeAndGo(t *testing.T) {
 			t.Errorf("watch %d of %s told %+v", i, id, got)
 		}
 		for range gone {
+		}
+	}
+}
+
+// A client that submits and waits has the progress and the outcome sent to its
+// address, which stays with the request when it is handed over, and when the
+// client's connection was lost meanwhile.
+func TestSubmitAndWait(t *testing.T) {
+	url, c := nodeURL(t), newCable()
+	cfg := rabbitmq.Config{URL: url, Prefix: newPrefix(t, url)}
+	server := open(t, cfg)
+	cfg.Dial = c.dial
+	b := open(t, cfg)
+	a := consume(t, server, 1, "k")
+	for _, cut := range []bool{false, true} {
+		type end struct {
+			o   occamy.Outcome
+			err error
+		}
+		ended, told := make(chan end, 1), make(chan string, 10)
+		go func() {
+			o, err := client.New(b).SubmitAndWait(context.Background(), client.Request{Kind: "k"}, func(p []byte) { told <- string(p) })
+			ended <- end{o, err}
+		}()
+		m := a.next(t)
+		if err := m.Reject(within(t), true); err != nil {
+			t.Fatal(err)
+		}
+		a.Free(1)
+		m = a.next(t)
+		if cut {
+			c.cut()
+		}
+		if err := m.(occamy.ProgressKeeper).PublishProgress(within(t), []byte("half")); err != nil {
+			t.Fatal(err)
+		}
+		if cut {
+			c.heal()
+		}
+		select {
+		case p := <-told:
+			if p != "half" {
+				t.Errorf("got the progress %q", p)
+			}
+		case <-within(t).Done():
+			t.Fatal("no progress came")
+		}
+		if err := m.(occamy.OutcomePublisher).PublishOutcome(within(t), outcomeOf(idOf(m))); err != nil {
+			t.Fatal(err)
+		}
+		ack(t, m)
+		a.Free(1)
+		select {
+		case e := <-ended:
+			if e.err != nil || e.o.ID != idOf(m) {
+				t.Errorf("SubmitAndWait: %+v, %v", e.o, e.err)
+			}
+		case <-within(t).Done():
+			t.Fatal("SubmitAndWait does not return")
 		}
 	}
 }

@@ -40,9 +40,9 @@ func (p *progressQueues) forget(key string) {
 }
 
 // publishProgress replaces the progress of the request that has the key.
-func (b *Broker) publishProgress(ctx context.Context, key string, progress []byte) error {
+func (b *Broker) publishProgress(ctx context.Context, key string, progress []byte, replyTo string) error {
 	msg := amqp.Publishing{
-		Headers:      amqp.Table{hdrID: key, "BCC": []any{watchKey(key)}},
+		Headers:      amqp.Table{hdrID: key, "BCC": watchers(key, replyTo)},
 		DeliveryMode: amqp.Persistent,
 		Body:         progress,
 	}

@@ -73,11 +73,12 @@ func (b *Broker) present(s *sitting) error {
 	if err != nil {
 		return err
 	}
-	b.links.Go(func() {
-		for range nothing { // what somebody else published is of no use to anybody
+	go func() { // ends with the channel
+		for d := range nothing { // what somebody else published is of no use to anybody
+			_ = d.Ack(false) // a failure ends the channel
 		}
 		s.fail(errCut)
-	})
+	}()
 	return nil
 }
 

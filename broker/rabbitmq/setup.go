@@ -89,7 +89,14 @@ func (b *Broker) declareQueue(ctx context.Context, q queue) error {
 	if err != nil {
 		return err
 	}
-	_, err = ask(ctx, b, func(ch *amqp.Channel) (struct{}, error) {
+	if !there && q.args[amqp.QueueTypeArg] == amqp.QueueTypeQuorum {
+		return b.exclusively(ctx, q.name, func() error { return b.declareAndBind(ctx, q, false) })
+	}
+	return b.declareAndBind(ctx, q, there)
+}
+
+func (b *Broker) declareAndBind(ctx context.Context, q queue, there bool) error {
+	_, err := ask(ctx, b, func(ch *amqp.Channel) (struct{}, error) {
 		if !there {
 			if _, err := ch.QueueDeclare(q.name, true, false, false, false, q.args); err != nil {
 				return struct{}{}, err
@@ -103,13 +110,31 @@ func (b *Broker) declareQueue(ctx context.Context, q queue) error {
 	if hasCode(err, amqp.PreconditionFailed) {
 		// Somebody with another config was faster.
 		if there, again := b.hasQueue(ctx, q.name); again == nil && there {
-			return b.declareQueue(ctx, q)
+			return b.declareAndBind(ctx, q, true)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("rabbitmq: declare the queue %s: %w", q.name, err)
 	}
 	return nil
+}
+
+// awaitQueue returns once it is safe to consume from a queue. A quorum queue that
+// another connection is just declaring is there before it is ready, and RabbitMQ
+// breaks the connection of who consumes from it then.
+func (b *Broker) awaitQueue(ctx context.Context, name string) error {
+	if b.cfg.QueueType != Quorum || b.cfg.Declared {
+		return nil
+	}
+	return b.ensure(ctx, "ready "+name, func(ctx context.Context) error {
+		q, err := ask(ctx, b, func(ch *amqp.Channel) (amqp.Queue, error) {
+			return ch.QueueDeclarePassive(name, true, false, false, false, nil)
+		})
+		if err != nil || q.Messages > 0 || q.Consumers > 0 {
+			return err
+		}
+		return b.exclusively(ctx, name, func() error { return nil })
+	})
 }
 
 // hasQueue says whether a queue is there.

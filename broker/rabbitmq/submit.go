@@ -21,5 +21,5 @@ func (b *Broker) Submit(ctx context.Context, r broker.Request) error {
 	if err != nil {
 		return err
 	}
-	return b.publishRequest(ctx, r.Kind, amqp.Publishing{Headers: h, Body: r.Body})
+	return b.publishRequest(ctx, r.Kind, amqp.Publishing{Headers: h, Body: r.Body, ReplyTo: b.hub.addressFor(r.ID)})
 }

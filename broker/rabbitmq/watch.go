@@ -14,14 +14,18 @@ import (
 )
 
 // hub takes events for all that this connection watches, over one mailbox, which
-// begins with the first watch.
+// begins with the first watch. The mailbox is bound by each ID that is watched,
+// and by an address: a request that bears that needs no binding of its own, which
+// would cost more than the request.
 type hub struct {
-	once sync.Once
-	keys *keys
+	once    sync.Once
+	keys    *keys
+	address string
 
 	mu       sync.Mutex
 	watching map[string]map[*watching]struct{} // by ID
 	ids      map[string]string                 // by key
+	seated   bool                              // events for the address come
 }
 
 // eventsAhead is how many events may be with this process unacked.
@@ -32,11 +36,17 @@ func (h *hub) start(b *Broker) {
 		h.watching = make(map[string]map[*watching]struct{})
 		h.ids = make(map[string]string)
 		h.keys = newKeys(b.names.event, 0, h.bound)
+		h.mu.Lock()
+		h.address = addressPrefix + b.pub.name
+		h.mu.Unlock()
 		ctx, end, err := b.begin(context.Background())
 		if err != nil {
 			return // and so it will for the watch
 		}
-		box := &mailbox{b: b, what: "watch", keys: h.keys, prefetch: eventsAhead, take: h.take}
+		box := &mailbox{
+			b: b, what: "watch", keys: h.keys, fixed: []string{h.address}, prefetch: eventsAhead,
+			take: h.take, bound: h.sit, left: h.left,
+		}
 		go func() {
 			defer end()
 			box.run(ctx)
@@ -51,12 +61,19 @@ func (h *hub) join(w *watching) {
 	}
 	h.watching[w.id][w] = struct{}{}
 	h.ids[watchKey(w.id)] = w.id
+	if w.isNew && h.seated {
+		signal(w.listening)
+	}
 	h.mu.Unlock()
-	h.keys.want(watchKey(w.id))
+	if !w.isNew {
+		h.keys.want(watchKey(w.id))
+	}
 }
 
 func (h *hub) leave(w *watching) {
-	h.keys.drop(watchKey(w.id))
+	if !w.isNew {
+		h.keys.drop(watchKey(w.id))
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.watching[w.id], w)
@@ -72,8 +89,44 @@ func (h *hub) bound(key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for w := range h.watching[h.ids[key]] {
-		signal(w.listening)
+		if !w.isNew {
+			signal(w.listening)
+		}
 	}
+}
+
+// sit is bound for those whose requests bear the address.
+func (h *hub) sit(*sitting) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seated = true
+	for _, some := range h.watching {
+		for w := range some {
+			if w.isNew {
+				signal(w.listening)
+			}
+		}
+	}
+	return nil
+}
+
+func (h *hub) left() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seated = false
+}
+
+// addressFor returns what a request is to bear so that its events come here,
+// which nothing does unless somebody waits for them so.
+func (h *hub) addressFor(id string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for w := range h.watching[id] {
+		if w.isNew {
+			return h.address
+		}
+	}
+	return ""
 }
 
 func (h *hub) take(d amqp.Delivery) {
@@ -110,6 +163,7 @@ func signal(c chan<- struct{}) {
 type watching struct {
 	b         *Broker
 	id        string
+	isNew     bool          // its request bears the address
 	listening chan struct{} // holds one: events come from now on
 	wake      chan struct{} // holds one: something came
 
@@ -123,13 +177,14 @@ type watching struct {
 	outcome  *occamy.Outcome
 }
 
-// Watch implements broker.Broker. It looks through an eighth of the outcomes that
-// are kept, which takes the longer the more there are; WatchNew does not.
+// Watch implements broker.Broker. It looks through one in 32 of the outcomes that
+// are kept, which takes the longer the more there are (0.1 s for 100,000, or
+// so); WatchNew does not.
 func (b *Broker) Watch(ctx context.Context, id string) (<-chan broker.Event, error) {
 	return b.watch(ctx, id, false)
 }
 
-// WatchNew implements broker.NewWatcher.
+// WatchNew implements broker.NewWatcher. It costs the broker nothing.
 func (b *Broker) WatchNew(ctx context.Context, id string) (<-chan broker.Event, error) {
 	return b.watch(ctx, id, true)
 }
@@ -141,7 +196,7 @@ func (b *Broker) watch(ctx context.Context, id string, isNew bool) (<-chan broke
 	}
 	b.hub.start(b)
 	w := &watching{
-		b: b, id: id, told: true, events: make(chan broker.Event),
+		b: b, id: id, isNew: isNew, told: true, events: make(chan broker.Event),
 		listening: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 	}
 	b.hub.join(w)

@@ -26,7 +26,7 @@ type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	signals        <-chan os.Signal // interrupts; nil for none
-	connect        func(ctx context.Context, address string, onError func(error)) (broker.Broker, error)
+	connect        func(ctx context.Context, c connection) (broker.Broker, error)
 
 	json bool // the flag --json
 }
@@ -70,6 +70,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		return usage(err.Error(), "occamy "+verbPath(cmd)+"--help")
 	})
 	root.SetHelpCommand(helpVerb())
+	root.SetUsageFunc(usageText)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON")
 	root.AddCommand(
 		a.demoVerb(), a.serveVerb(),
@@ -96,7 +97,7 @@ func group(cmd *cobra.Command, args []string) error {
 	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
 		hint = "did you mean " + strings.Join(like, " or ") + "?"
 	}
-	return usage("unknown verb "+quote(args[0]), hint)
+	return usage("unknown verb "+quoteArg(args[0]), hint)
 }
 
 // helpVerb shows what --help does.
@@ -131,7 +132,7 @@ func takes(names ...string) cobra.PositionalArgs {
 			return usage("missing "+names[len(args)], hint)
 		}
 		if len(args) > len(names) {
-			return usage("unexpected argument "+quote(args[len(names)]), hint)
+			return usage("unexpected argument "+quoteArg(args[len(names)]), hint)
 		}
 		for i, arg := range args {
 			if arg == "" {

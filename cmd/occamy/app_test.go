@@ -15,7 +15,16 @@ import (
 	"github.com/occamy-go/occamy/broker"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asCommand is the environment variable with which this test program is the
+// command, for tests that need it in a process of its own.
+const asCommand = "OCCAMY_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // output collects what a verb writes from any goroutine, and tells a test when
 // something has come.
@@ -74,10 +83,10 @@ func (r run) start(ctx context.Context, out, errs *output, args ...string) int {
 		connect: connect,
 	}
 	if r.broker != nil {
-		a.connect = func(context.Context, string, func(error)) (broker.Broker, error) { return keepOpen{r.broker}, nil }
+		a.connect = func(context.Context, connection) (broker.Broker, error) { return keepOpen{r.broker}, nil }
 	}
 	if r.unconnected {
-		a.connect = func(context.Context, string, func(error)) (broker.Broker, error) {
+		a.connect = func(context.Context, connection) (broker.Broker, error) {
 			return nil, errors.New("it tried to connect")
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"github.com/occamy-go/occamy/client"
 )
 
 func (a *app) cancelVerb() *cobra.Command {
@@ -24,7 +22,7 @@ that is taken later, or by a server that was started since, runs.
 It fails when no server answers that could have heard it.`,
 		Args: takes("ID"),
 	}
-	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c *client.Client, args []string) error {
+	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c session, args []string) error {
 		if err := c.Cancel(ctx, args[0]); err != nil {
 			return err
 		}

@@ -33,17 +33,14 @@ func (d *duration) UnmarshalJSON(b []byte) error {
 // make sense in a file, and what the flags of serve say. A field that is left
 // out has its default; a flag that is given wins.
 type serveConfig struct {
-	Broker  string   `json:"broker"`
+	settings
+
 	DataDir string   `json:"data_dir"`
 	Listen  string   `json:"listen"`
 	Sync    *bool    `json:"sync"`
 	Grace   duration `json:"grace"`
 
-	// Of the embedded broker.
-	User       string `json:"user"`
-	Password   string `json:"password"`
-	Token      string `json:"token"`
-	MaxPayload int    `json:"max_payload"`
+	MaxPayload int `json:"max_payload"` // of the embedded broker
 
 	ID              string   `json:"id"`
 	Kinds           []string `json:"kinds"`

@@ -3,138 +3,165 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/url"
 	"strings"
-	"time"
 
-	"github.com/spf13/cobra"
+	natsgo "github.com/nats-io/nats.go"
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/occamy-go/occamy/broker"
-	"github.com/occamy-go/occamy/client"
+	"github.com/occamy-go/occamy/broker/nats"
+	"github.com/occamy-go/occamy/broker/rabbitmq"
 )
 
 const (
-	defaultAddress = "nats://127.0.0.1:4222"
-
-	// connectTimeout bounds how long a verb tries to reach the broker.
-	connectTimeout = 3 * time.Second
-	// callTimeout bounds a verb that does not wait for a task.
-	callTimeout = 15 * time.Second
-	// answerTime is how long servers have for saying that they are there.
-	answerTime = 400 * time.Millisecond
+	defaultAddress  = "nats://127.0.0.1:4222"
+	embeddedAddress = "embedded"
 )
 
-// verb is what a verb that talks to a broker does.
-type verb struct {
-	// check finds what is wrong with the flags and arguments, and reads what
-	// they name, before there is a connection. Nil: nothing.
-	check func(args []string) error
-	// waits tells that do may take as long as a task does; otherwise its
-	// context ends after callTimeout. Nil: it does not.
-	waits func() bool
-	do    func(ctx context.Context, c *client.Client, args []string) error
+// brokerKind is one of the brokers that the command knows.
+type brokerKind struct {
+	name    string // for people
+	schemes []string
+	useless []string // settings that mean nothing to it
+	instead string   // what to give in their place
+	plain   string   // the scheme with which there is no TLS; "" where the settings decide
+	open    func(ctx context.Context, c connection) (broker.Broker, error)
+
+	obstacles []obstacle // known to this broker alone
 }
 
-// clientVerb makes cmd a verb that talks to a broker: it gets the flag --broker
-// and a context that an interrupt ends.
-func (a *app) clientVerb(cmd *cobra.Command, v verb) *cobra.Command {
-	var address string
-	cmd.Flags().StringVar(&address, "broker", "", "`ADDRESS` of the broker (default $OCCAMY_BROKER, else "+defaultAddress+")")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if address == "" {
-			address = a.getenv("OCCAMY_BROKER")
-		}
-		if address == "" {
-			address = defaultAddress
-		}
-		if err := checkAddress(address); err != nil {
-			return err
-		}
-		if v.check != nil {
-			if err := v.check(args); err != nil {
-				return err
-			}
-		}
-		ctx, stop := a.untilInterrupt(cmd.Context())
-		defer stop()
-		if v.waits == nil || !v.waits() {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, callTimeout)
-			defer cancel()
-		}
-		b, err := a.dial(ctx, address, nil)
-		if err != nil {
-			return err
-		}
-		defer b.Close()
-		return v.do(ctx, client.New(b), args)
+func brokerKinds() []brokerKind {
+	return []brokerKind{
+		{
+			name: "NATS", schemes: []string{"nats", "tls"}, open: openNATS,
+			useless: []string{"queue-type"},
+			instead: "leave it out; --replicas says on how many servers NATS keeps a message",
+			obstacles: []obstacle{
+				{anyOf(natsgo.ErrAuthorization, natsgo.ErrAuthExpired, natsgo.ErrAuthRevoked, natsgo.ErrAccountAuthExpired),
+					"it refuses the credentials", credentialsHint},
+				{anyOf(natsgo.ErrSecureConnWanted), "it does not offer TLS", "without TLS the address begins with nats:// and there is no --tls-…"},
+				{anyOf(natsgo.ErrSecureConnRequired), "it demands TLS", "the address begins with tls://"},
+			},
+		},
+		{
+			name: "RabbitMQ", schemes: []string{"amqp", "amqps"}, plain: "amqp", open: openRabbitMQ,
+			useless: []string{"token", "token-file", "creds", "nkey", "inbox-prefix", "replicas"},
+			instead: "RabbitMQ takes --user and --password-file, or a certificate; a quorum queue has its own replicas",
+			obstacles: []obstacle{
+				{refusedBy(amqp.AccessRefused), "it refuses the credentials", credentialsHint + "; the user guest may come from the broker's own machine only"},
+				{refusedBy(amqp.NotAllowed), "it does not let this user into the virtual host", "the path of the address is the virtual host; the broker's operator grants permissions there"},
+				{anyOf(amqp.ErrSASL), "it takes no password", "auth_mechanism=external in the address uses the certificate of --tls-cert"},
+			},
+		},
 	}
-	return cmd
+}
+
+// connection is what is needed to reach a broker. Its settings agree, and
+// Password and Token are there when they stand in a file too.
+type connection struct {
+	settings
+	kind brokerKind
+	link *link // is told what becomes of the connection; nil: nobody is
+}
+
+// settle returns the settings that count: those of the flags, then of the
+// environment, then of a config file.
+func (a *app) settle(flags, file settings) (settings, error) {
+	environment, err := a.settingsFromEnvironment()
+	if err != nil {
+		return settings{}, err
+	}
+	s := flags.or(environment).or(file)
+	return s, s.check()
+}
+
+// connection makes a connection of settings, with the secrets that files have.
+func (a *app) connection(s settings) (connection, error) {
+	kind, err := checkAddress(s.Broker)
+	if err != nil {
+		return connection{}, err
+	}
+	if err := s.refuse(kind.name, kind.instead, kind.useless...); err != nil {
+		return connection{}, err
+	}
+	if kind.plain != "" && strings.HasPrefix(s.Broker, kind.plain+"://") {
+		if err := s.refuse(kind.plain+"://, which is not encrypted", "the address begins with "+kind.plain+"s://", "tls-ca", "tls-cert", "tls-key"); err != nil {
+			return connection{}, err
+		}
+	}
+	if err := a.readSecrets(&s); err != nil {
+		return connection{}, err
+	}
+	return connection{settings: s, kind: kind}, nil
 }
 
 // dial connects to a broker within connectTimeout.
-func (a *app) dial(ctx context.Context, address string, onError func(error)) (broker.Broker, error) {
+func (a *app) dial(ctx context.Context, c connection) (broker.Broker, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	b, err := a.connect(ctx, address, onError)
+	b, err := a.connect(ctx, c)
+	if err == nil {
+		return b, nil
+	}
 	if errors.Is(context.Cause(ctx), errInterrupted) {
 		return nil, errInterrupted
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer within %v", connectTimeout)
+	return nil, unreachable(c, err)
+}
+
+// connect opens a connection.
+func connect(ctx context.Context, c connection) (broker.Broker, error) { return c.kind.open(ctx, c) }
+
+func openNATS(ctx context.Context, c connection) (broker.Broker, error) {
+	cfg := nats.Config{
+		URL: c.Broker, Prefix: c.Prefix, InboxPrefix: c.InboxPrefix, Replicas: c.Replicas, NoCreate: c.NoCreate, OnError: c.link.failed,
+		User: c.User, Password: c.Password, Token: c.Token, CredsFile: c.Creds, NKeyFile: c.NKey,
+		CAFile: c.TLSCA, CertFile: c.TLSCert, KeyFile: c.TLSKey,
+		Options: []natsgo.Option{
+			natsgo.DisconnectErrHandler(func(_ *natsgo.Conn, err error) { c.link.lost(err) }),
+			natsgo.ReconnectHandler(func(*natsgo.Conn) { c.link.back() }),
+		},
 	}
+	if c.PasswordFile != "" {
+		cfg.Password, cfg.PasswordFile = "", c.PasswordFile // it may change
+	}
+	if c.TokenFile != "" {
+		cfg.Token, cfg.TokenFile = "", c.TokenFile
+	}
+	return natsOpen(ctx, cfg)
+}
+
+func openRabbitMQ(ctx context.Context, c connection) (broker.Broker, error) {
+	b, err := rabbitmq.Open(ctx, rabbitmq.Config{
+		URL: c.Broker, Prefix: c.Prefix, QueueType: rabbitmq.QueueType(c.QueueType), Declared: c.NoCreate, OnError: c.link.failed,
+		User: c.User, Password: c.Password, CAFile: c.TLSCA, CertFile: c.TLSCert, KeyFile: c.TLSKey,
+		OnLink: func(err error) {
+			if err == nil {
+				c.link.back()
+			} else {
+				c.link.lost(err)
+			}
+		},
+	})
 	if err != nil {
-		return nil, hinted(fmt.Errorf("cannot reach the broker at %s: %w", redact(address), err),
-			"is 'occamy serve' running? --broker or OCCAMY_BROKER names another address")
+		return nil, err
 	}
 	return b, nil
 }
 
-// checkAddress refuses what is no address of a broker that the command knows.
-func checkAddress(address string) error {
-	const hint = "for instance " + defaultAddress
-	if address == "embedded" {
-		return usage("the embedded broker is part of 'occamy serve'; other verbs need its address", hint)
+// refusedBy is an obstacle's is: RabbitMQ closed the connection with this code.
+func refusedBy(code int) func(error) bool {
+	return func(err error) bool {
+		var e *amqp.Error
+		return errors.As(err, &e) && e.Server && e.Code == code
 	}
-	shown := redacted(address)
-	for i, one := range strings.Split(address, ",") {
-		u, err := url.Parse(one)
-		if err != nil || u.Hostname() == "" || (u.Scheme != "nats" && u.Scheme != "tls") {
-			return usage("unknown broker address "+quote(shown[i]), hint)
-		}
-	}
-	return nil
 }
 
-// redact hides what may be secret in an address, or in several with commas
-// between.
-func redact(address string) string { return strings.Join(redacted(address), ",") }
-
-// redacted returns the addresses without all that stands before a host: a token
-// stands where a user would, and a password may have a comma in it.
-func redacted(address string) []string {
-	all := strings.Split(address, ",")
-	for i, one := range all {
-		scheme, rest, ok := strings.Cut(one, "://")
-		if ok {
-			scheme += "://"
-		} else {
-			scheme, rest = "", one
-		}
-		if at := strings.LastIndex(rest, "@"); at >= 0 {
-			all[i] = scheme + "…" + rest[at:]
-			continue
-		}
-		next, more := "", all[i+1:]
-		if len(more) > 0 {
-			next = more[0]
-		}
-		u, err := url.Parse(one)
-		whole := err == nil && u.Hostname() != "" && (next == "" || strings.Contains(next, "://"))
-		if !whole && strings.Contains(strings.Join(more, ","), "@") {
-			all[i] = scheme + "…"
-		}
+// natsOpen is nats.Open, which does not return a nil that is not one.
+func natsOpen(ctx context.Context, c nats.Config) (broker.Broker, error) {
+	b, err := nats.Open(ctx, c)
+	if err != nil {
+		return nil, err
 	}
-	return all
+	return b, nil
 }

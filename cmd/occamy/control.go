@@ -32,8 +32,8 @@ server took it within a few seconds.`,
 			headers, body, err = p.read(a.stdin)
 			return err
 		},
-		do: func(ctx context.Context, c *client.Client, args []string) error {
-			return a.control(ctx, c, args[0], headers, body)
+		do: func(ctx context.Context, c session, args []string) error {
+			return a.control(ctx, c.Client, args[0], headers, body)
 		},
 	})
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/occamy-go/occamy/broker"
-	"github.com/occamy-go/occamy/client"
 )
 
 func (a *app) deadVerb() *cobra.Command {
@@ -37,7 +36,7 @@ func (a *app) deadListVerb() *cobra.Command {
 		}
 		return nil
 	}
-	return a.clientVerb(cmd, verb{check: check, do: func(ctx context.Context, c *client.Client, _ []string) error {
+	return a.clientVerb(cmd, verb{check: check, do: func(ctx context.Context, c session, _ []string) error {
 		letters, err := c.DeadLetters(ctx, limit)
 		if err != nil {
 			return err
@@ -64,7 +63,7 @@ func (a *app) deadShowVerb() *cobra.Command {
 	var bodyOnly bool
 	cmd := &cobra.Command{Use: "show ID", Short: "Show the newest dead letter that has this ID or key", Args: takes("ID")}
 	cmd.Flags().BoolVar(&bodyOnly, "body", false, "print its body and nothing else")
-	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c *client.Client, args []string) error {
+	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c session, args []string) error {
 		var d broker.DeadLetter
 		err := soon(ctx, func() (err error) {
 			d, err = c.DeadLetter(ctx, args[0])
@@ -105,7 +104,7 @@ func (a *app) showLetter(d broker.DeadLetter) error {
 
 func (a *app) deadRetryVerb() *cobra.Command {
 	cmd := &cobra.Command{Use: "retry ID", Short: "Submit a dead letter again, as a first attempt", Args: takes("ID")}
-	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c *client.Client, args []string) error {
+	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c session, args []string) error {
 		err := soon(ctx, func() error { return c.Retry(ctx, args[0]) })
 		if err != nil {
 			return noLetter(err, args[0])

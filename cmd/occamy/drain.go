@@ -24,7 +24,7 @@ func (a *app) resumeVerb() *cobra.Command {
 // of those that answer.
 func (a *app) serverVerb(name, short string, send func(*client.Client, context.Context, string) error) *cobra.Command {
 	cmd := &cobra.Command{Use: name + " SERVER", Short: short, Args: takes("SERVER")}
-	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c *client.Client, args []string) error {
+	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c session, args []string) error {
 		servers, err := c.Servers(ctx, answerTime)
 		if err != nil {
 			return err
@@ -42,7 +42,7 @@ func (a *app) serverVerb(name, short string, send func(*client.Client, context.C
 			}
 			return hinted(fmt.Errorf("no server %s answers", quote(args[0])), hint)
 		}
-		if err := send(c, ctx, args[0]); err != nil {
+		if err := send(c.Client, ctx, args[0]); err != nil {
 			return err
 		}
 		return a.report(sent{ID: args[0], Status: "sent"}, "told %s to %s", args[0], name)

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	natsgo "github.com/nats-io/nats.go"
-
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/nats"
 	"github.com/occamy-go/occamy/broker/nats/embedded"
@@ -22,43 +20,35 @@ const (
 	closeTimeout = 10 * time.Second
 )
 
-// connect connects to a broker. tell, which may be nil, is told when the
-// connection is lost and when it is back.
-func connect(ctx context.Context, address string, tell func(error)) (broker.Broker, error) {
-	c := nats.Config{URL: address, OnError: tell}
-	if tell != nil {
-		c.Options = []natsgo.Option{natsgo.ReconnectHandler(func(*natsgo.Conn) { tell(errors.New("the connection to the broker is back")) })}
-	}
-	return open(ctx, c)
-}
-
-// open is nats.Open, which does not return a nil that is not one.
-func open(ctx context.Context, c nats.Config) (broker.Broker, error) {
-	b, err := nats.Open(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
 // openForServe connects to the broker that serve is told to use, or starts it.
-func (a *app) openForServe(ctx context.Context, c serveConfig) (broker.Broker, error) {
-	if c.Broker == "embedded" {
-		return a.startEmbedded(ctx, c)
+// l is told what becomes of the connection.
+func (a *app) openForServe(ctx context.Context, c serveConfig, l *link) (broker.Broker, error) {
+	if c.Broker != embeddedAddress {
+		conn, err := a.connection(c.settings)
+		if err != nil {
+			return nil, err
+		}
+		conn.link = l
+		b, err := a.dial(ctx, conn)
+		if err == nil {
+			l.open(b.Name())
+		}
+		return b, err
 	}
-	if err := checkAddress(c.Broker); err != nil {
+	if err := c.refuse("the embedded broker", "it asks for a user and a password, or a token, and keeps one copy",
+		"creds", "nkey", "tls-ca", "tls-cert", "tls-key", "inbox-prefix", "replicas", "queue-type", "no-create"); err != nil {
 		return nil, err
 	}
-	if c.DataDir != "" || c.User != "" || c.Password != "" || c.Token != "" {
-		return nil, usage("--data-dir and credentials are those of the embedded broker", "leave them out, or --broker; credentials for a NATS server are part of its address")
+	if err := a.readSecrets(&c.settings); err != nil {
+		return nil, err
 	}
-	return a.dial(ctx, c.Broker, a.recordError)
+	return a.startEmbedded(ctx, c, l)
 }
 
 // startEmbedded starts a broker in this process. It ends when the connection to
 // it is closed.
-func (a *app) startEmbedded(ctx context.Context, c serveConfig) (broker.Broker, error) {
-	ec, err := a.embeddedConfig(c)
+func (a *app) startEmbedded(ctx context.Context, c serveConfig, l *link) (broker.Broker, error) {
+	ec, err := a.embeddedConfig(c, l.background)
 	if err != nil {
 		return nil, err
 	}
@@ -66,14 +56,15 @@ func (a *app) startEmbedded(ctx context.Context, c serveConfig) (broker.Broker, 
 	if err != nil {
 		return nil, hinted(err, embeddedHint(err))
 	}
-	b, err := open(ctx, nats.Config{URL: server.URL(), Options: server.InProcess(), OnError: a.recordError})
+	b, err := natsOpen(ctx, nats.Config{URL: server.URL(), Prefix: c.Prefix, Options: server.InProcess(), OnError: l.failed})
 	if err != nil {
 		return nil, errors.Join(err, end(server))
 	}
+	l.open(server.URL())
 	return &hosted{b, server}, nil
 }
 
-func (a *app) embeddedConfig(c serveConfig) (embedded.Config, error) {
+func (a *app) embeddedConfig(c serveConfig, tell func(string)) (embedded.Config, error) {
 	host, port, err := net.SplitHostPort(c.Listen)
 	var number int
 	if err == nil {
@@ -100,7 +91,7 @@ func (a *app) embeddedConfig(c serveConfig) (embedded.Config, error) {
 		User: c.User, Password: c.Password, Token: c.Token, MaxPayload: c.MaxPayload,
 		Log: func(level embedded.Level, text string) {
 			if level >= embedded.Error {
-				a.note("broker: "+text, "")
+				tell("broker: " + text)
 			}
 		},
 	}, nil
@@ -130,7 +121,7 @@ func embeddedHint(err error) string {
 	case errors.Is(err, embedded.ErrPort):
 		return "is another 'occamy serve' running? --broker joins it, --listen names another address"
 	case errors.Is(err, embedded.ErrUnsafe):
-		return `the --config file takes "user" and "password", or "token"`
+		return "--user and --password-file, or --token-file, say what to ask of every client"
 	default:
 		return ""
 	}

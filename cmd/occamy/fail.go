@@ -68,7 +68,7 @@ func oneLine(err error) string {
 
 // note prints one line for people on stderr, with an optional hint.
 func (a *app) note(message, hint string) {
-	line := "occamy: " + strings.TrimPrefix(message, "occamy: ")
+	line := "occamy: " + redactText(strings.TrimPrefix(message, "occamy: "))
 	if hint != "" {
 		line += " (hint: " + hint + ")"
 	}

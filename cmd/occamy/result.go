@@ -21,7 +21,7 @@ none: because the request has not ended, or was rejected or cancelled.
 With --json it prints what 'submit --wait --json' does.`,
 		Args: takes("ID"),
 	}
-	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c *client.Client, args []string) error {
+	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c session, args []string) error {
 		o, err := c.Result(ctx, args[0])
 		if errors.Is(err, broker.ErrNotFound) {
 			return hinted(fmt.Errorf("no outcome of a request %s", quote(args[0])), "it may not have ended: 'occamy status' shows what runs")

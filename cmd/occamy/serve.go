@@ -34,23 +34,27 @@ func (a *app) serveVerb() *cobra.Command {
 
 The broker "embedded" is a NATS server inside this process that keeps its data
 in the data directory; other servers and clients reach it at the address that
---listen says. Otherwise --broker is the address of a NATS server.
+--listen says, with the user and password or the token that are set. Otherwise
+--broker is the address of a NATS server or cluster, or of RabbitMQ.
 
 An interrupt ends it in order: no more requests are taken, and protected tasks
 may finish within --grace; what does not is handed to another server. A second
 interrupt ends it at once.
 
-The fields of the config file are those of the flags (broker, data_dir, listen,
-sync, grace, slots); of the embedded broker user, password, token (what it asks
-of every client; required unless it listens on loopback) and max_payload; and
-id, kinds, headroom, max_body, expansion_period, refill_delay, rebalance_moves,
-handler_timeout, expand_timeout, kill_timeout, settle_timeout, cancel_memory,
-max_cancelled, max_backlog, max_backlog_bytes and inbox_size, as occamy.Config
-documents them; durations are strings such as "1.5s". Flags win.`,
+The fields of the config file are those of the flags (data_dir, listen, sync,
+grace, slots, and those of the connection, such as broker and tls_ca); password
+and token; max_payload of the embedded broker; and id, kinds, headroom, max_body,
+expansion_period, refill_delay, rebalance_moves, handler_timeout, expand_timeout,
+kill_timeout, settle_timeout, cancel_memory, max_cancelled, max_backlog,
+max_backlog_bytes and inbox_size, as occamy.Config documents them; durations are
+strings such as "1.5s". Flags win, then the environment.`,
+		Example: `  occamy serve --data-dir /var/lib/occamy
+  occamy serve --broker tls://nats-1:4222,tls://nats-2:4222 --creds occamy.creds --replicas 3
+  occamy serve --broker amqps://rabbit.example/prod --user occamy --password-file /run/secrets/rabbit`,
 		Args: takes(),
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.Broker, "broker", "embedded", "embedded, or the `ADDRESS` of a NATS server")
+	flags.flags(f, "embedded, or the `ADDRESS` of a broker (default embedded)")
 	f.StringVar(&flags.DataDir, "data-dir", "", "`DIRECTORY` of the embedded broker (default: occamy in the user's data directory)")
 	f.IntVar(&flags.Slots, "slots", 0, "the `NUMBER` of slots; 0 means one for each CPU")
 	f.StringVar(&file, "config", "", "read this JSON `FILE`")
@@ -62,12 +66,19 @@ documents them; durations are strings such as "1.5s". Flags win.`,
 		if err != nil {
 			return err
 		}
+		if c.Password != "" || c.Token != "" {
+			a.warnIfOpen(file)
+		}
+		if c.settings, err = a.settle(flags.settings, c.settings); err != nil {
+			return err
+		}
+		override(&c.Broker, embeddedAddress, false)
 		given := f.Changed
-		override(&c.Broker, flags.Broker, given("broker"))
 		override(&c.DataDir, flags.DataDir, given("data-dir"))
 		override(&c.Slots, flags.Slots, given("slots"))
-		if c.Broker != "embedded" && (given("listen") || given("sync")) {
-			return usage("--listen and --sync are those of the embedded broker", "leave them out, or --broker")
+		if c.Broker != embeddedAddress && (given("listen") || given("sync") || c.DataDir != "") {
+			return usage("--data-dir, --listen and --sync are those of the embedded broker; the broker is "+quote(redact(c.Broker)),
+				"leave them out, or --broker embedded; OCCAMY_BROKER counts too")
 		}
 		override(&c.Listen, flags.Listen, given("listen"))
 		override(&c.Grace, duration(grace), given("grace"))
@@ -102,14 +113,21 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	if c.Grace < 0 {
 		return usage("grace "+time.Duration(c.Grace).String()+" is below zero", "for instance --grace 30s")
 	}
+	say := func(line string) { a.note(line, "") }
+	behind := &background{say: say}
+	l := &link{say: say, background: behind.tell}
 	config := c.server()
-	config.Monitors.Error = errorMonitor(a.recordError)
+	config.Monitors.Error = errorMonitor(func(err error) {
+		if !ordinary(err) && !l.explains(err) {
+			behind.tell(oneLine(err))
+		}
+	})
 	if err := checkServer(config); err != nil {
 		return err
 	}
 	starting, started := a.untilInterrupt(ctx)
 	defer started()
-	b, err := a.openForServe(starting, c)
+	b, err := a.openForServe(starting, c, l)
 	if err != nil {
 		return err
 	}
@@ -138,7 +156,12 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 		}
 	}
 	a.note(fmt.Sprintf("stopping: tasks have %v to finish", time.Duration(c.Grace)), "interrupt again to end at once")
-	return errors.Join(err, a.stop(ctx, server, served, b, time.Duration(c.Grace)))
+	hangUp := func() error {
+		l.close()
+		behind.end()
+		return b.Close()
+	}
+	return errors.Join(err, a.stop(ctx, server, served, hangUp, time.Duration(c.Grace)))
 }
 
 // awaitIntake waits until the server answers through its broker, so that what
@@ -180,12 +203,12 @@ func checkServer(config occamy.Config) error {
 // stop ends a server in order. On an interrupt it returns at once, since the
 // process is about to end; what it began ends by itself in a process that does
 // not.
-func (a *app) stop(ctx context.Context, server *occamy.Server, served <-chan error, b broker.Broker, grace time.Duration) error {
+func (a *app) stop(ctx context.Context, server *occamy.Server, served <-chan error, hangUp func() error, grace time.Duration) error {
 	ctx, atOnce := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	stopped := make(chan error, 1)
 	go func() {
 		defer atOnce()
-		stopped <- errors.Join(server.Shutdown(ctx), <-served, b.Close())
+		stopped <- errors.Join(server.Shutdown(ctx), <-served, hangUp())
 	}()
 	select {
 	case err := <-stopped:
@@ -202,12 +225,8 @@ type errorMonitor func(error)
 // RecordError calls f.
 func (f errorMonitor) RecordError(err error) { f(err) }
 
-// recordError prints what went wrong behind the scenes, from any goroutine.
-// What ordinary operation drops is left out: help that came too late, and words
-// to a task that has just ended.
-func (a *app) recordError(err error) {
-	if errors.Is(err, occamy.ErrOfferDropped) || errors.Is(err, occamy.ErrControlDropped) {
-		return
-	}
-	a.note(oneLine(err), "")
+// ordinary tells whether an error is of what ordinary operation drops: help that
+// came too late, and words to a task that has just ended.
+func ordinary(err error) bool {
+	return errors.Is(err, occamy.ErrOfferDropped) || errors.Is(err, occamy.ErrControlDropped)
 }

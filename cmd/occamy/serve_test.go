@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,15 +27,22 @@ type service struct {
 	out     *output
 	errs    *output
 	code    chan int
+	env     map[string]string // of clients, besides the address
 }
 
 // serve starts 'occamy serve' and returns once it takes requests.
 func serve(t *testing.T, args ...string) *service {
 	t.Helper()
-	s := &service{signals: make(chan os.Signal, 2), out: newOutput(), errs: newOutput(), code: make(chan int, 1)}
+	return serveAs(t, nil, args...)
+}
+
+// serveAs is serve in an environment.
+func serveAs(t *testing.T, env map[string]string, args ...string) *service {
+	t.Helper()
+	s := &service{signals: make(chan os.Signal, 2), out: newOutput(), errs: newOutput(), code: make(chan int, 1), env: env}
 	args = append([]string{"serve", "--json"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { s.code <- run{signals: s.signals}.start(ctx, s.out, s.errs, args...) }()
+	go func() { s.code <- run{signals: s.signals, env: env}.start(ctx, s.out, s.errs, args...) }()
 	t.Cleanup(func() {
 		cancel()
 		select {
@@ -80,7 +88,11 @@ func (s *service) end(t *testing.T) int {
 }
 
 // client is a run whose verbs talk to the service.
-func (s *service) client() run { return run{env: map[string]string{"OCCAMY_BROKER": s.Broker}} }
+func (s *service) client() run {
+	env := map[string]string{"OCCAMY_BROKER": s.Broker}
+	maps.Copy(env, s.env)
+	return run{env: env}
+}
 
 // begin submits a request that would run for long and returns once a server
 // runs it.
@@ -118,6 +130,24 @@ func (s *service) await(t *testing.T, wanted func(fleet) bool) {
 		}
 	}
 	t.Fatal("the fleet does not become what it should")
+}
+
+// awaitLine waits until serve has told people something in the line after the
+// first n.
+func (s *service) awaitLine(t *testing.T, n int, text string) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		lines := strings.Split(s.errs.String(), "\n")
+		if len(lines) > n+1 && strings.Contains(lines[n], text) {
+			return
+		}
+		select {
+		case <-s.errs.more:
+		case <-deadline:
+			t.Fatalf("serve does not say %q in line %d but\n%s", text, n+1, s.errs)
+		}
+	}
 }
 
 const instance = "../../examples/routing/testdata/berlin52.tsp"
@@ -213,6 +243,31 @@ func TestControlAndCancelReachARunningTask(t *testing.T) {
 	s.await(t, func(f fleet) bool { return len(f.Servers) == 1 && busy(f.Servers[0].Slots) == 0 })
 }
 
+// Two servers share a request: its helpers stand on both.
+func TestHelpersOnAnotherServer(t *testing.T) {
+	s := serveEmbedded(t, t.TempDir(), "--slots", "2")
+	testHelpersOnAnotherServer(t, s, serve(t, "--broker", s.Broker, "--slots", "2"))
+}
+
+func testHelpersOnAnotherServer(t *testing.T, s, other *service) {
+	t.Helper()
+	s.begin(t, "long")
+	s.await(t, func(f fleet) bool {
+		return len(f.Servers) == 2 && busy(f.Servers[0].Slots) == 2 && busy(f.Servers[1].Slots) == 2
+	})
+	if code, _, _ := s.client().do(t, "cancel", "long"); code != exitOK {
+		t.Errorf("cancel: exit status %d", code)
+	}
+	s.await(t, func(f fleet) bool {
+		return len(f.Servers) == 2 && busy(f.Servers[0].Slots) == 0 && busy(f.Servers[1].Slots) == 0
+	})
+	for _, one := range []*service{s, other} {
+		if text := one.errs.String(); text != "" {
+			t.Errorf("%s says %q", one.Server, text)
+		}
+	}
+}
+
 func TestDrainAndResume(t *testing.T) {
 	s := serveEmbedded(t, t.TempDir())
 	draining := func(want bool) func(fleet) bool {
@@ -270,9 +325,7 @@ func TestASecondInterruptEndsAtOnce(t *testing.T) {
 	s := serveEmbedded(t, dir, "--grace", "1h")
 	s.begin(t, "long")
 	s.signals <- os.Interrupt
-	for !strings.Contains(s.errs.String(), "interrupt again") {
-		<-s.errs.more
-	}
+	s.awaitLine(t, 0, "interrupt again")
 	s.signals <- os.Interrupt
 	if code := s.end(t); code != exitFailed || !strings.Contains(s.errs.String(), "second interrupt") {
 		t.Errorf("exit status %d, %s", code, s.errs)
@@ -350,15 +403,32 @@ func TestServeRefusesPlacesThatItCannotUse(t *testing.T) {
 	}
 }
 
-func TestWithoutABrokerVerbsFailSoonWithAHint(t *testing.T) {
+// deadAddress is one at which nobody listens any more.
+func deadAddress(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := "nats://" + l.Addr().String()
-	if err := l.Close(); err != nil { // nobody listens there any more
+	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return "nats://" + l.Addr().String()
+}
+
+// silentPort is an address at which somebody listens and says nothing.
+func silentPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}
+
+func TestWithoutABrokerVerbsFailSoonWithAHint(t *testing.T) {
+	address := deadAddress(t)
 	for _, args := range []string{"submit route --wait", "status", "serve --broker " + address} {
 		t.Run(strings.Fields(args)[0], func(t *testing.T) {
 			t.Parallel()

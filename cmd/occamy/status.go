@@ -11,11 +11,11 @@ import (
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
-	"github.com/occamy-go/occamy/client"
 )
 
-// fleet is what status prints with --json.
+// fleet is what status prints with --json. Broker has no secrets in it.
 type fleet struct {
+	Broker  string            `json:"broker"`
 	Servers []occamy.Snapshot `json:"servers"`
 	Queues  []broker.Queue    `json:"queues"`
 }
@@ -25,8 +25,11 @@ func (a *app) statusVerb() *cobra.Command {
 	var tasks bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show the servers and the queues",
-		Args:  takes(),
+		Short: "Show the broker, the servers and the queues",
+		Long: `Status shows which broker it is, the servers that answer, and how deep the queue
+of each kind is: requests that are ready, unacked requests (which are with a
+server), and dead letters.`,
+		Args: takes(),
 	}
 	cmd.Flags().DurationVar(&wait, "answer-within", wait, "how long servers have to answer, a `DURATION`")
 	cmd.Flags().BoolVar(&tasks, "tasks", false, "list the tasks too")
@@ -36,7 +39,7 @@ func (a *app) statusVerb() *cobra.Command {
 		}
 		return nil
 	}
-	return a.clientVerb(cmd, verb{check: check, do: func(ctx context.Context, c *client.Client, _ []string) error {
+	return a.clientVerb(cmd, verb{check: check, do: func(ctx context.Context, c session, _ []string) error {
 		servers, err := c.Servers(ctx, wait)
 		if err != nil {
 			return err
@@ -45,7 +48,7 @@ func (a *app) statusVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		f := fleet{Servers: append([]occamy.Snapshot{}, servers...), Queues: append([]broker.Queue{}, queues...)}
+		f := fleet{Broker: c.broker.Name(), Servers: append([]occamy.Snapshot{}, servers...), Queues: append([]broker.Queue{}, queues...)}
 		if a.json {
 			return a.printJSON(f)
 		}
@@ -54,6 +57,9 @@ func (a *app) statusVerb() *cobra.Command {
 }
 
 func (a *app) showFleet(f fleet, tasks bool, now time.Time) error {
+	if err := a.say("broker %s", f.Broker); err != nil {
+		return err
+	}
 	if len(f.Servers) == 0 {
 		if err := a.say("no server answers"); err != nil {
 			return err
@@ -84,7 +90,7 @@ func (a *app) showFleet(f fleet, tasks bool, now time.Time) error {
 		}
 	}
 	if len(f.Queues) > 0 {
-		fmt.Fprintln(w, "\nQUEUE\tREADY\tRUNNING\tDEAD")
+		fmt.Fprintln(w, "\nQUEUE\tREADY\tUNACKED\tDEAD")
 		for _, q := range f.Queues {
 			fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", escape(q.Kind), q.Ready, q.Unacked, q.Dead)
 		}

@@ -58,8 +58,8 @@ as a string; what is not UTF-8 is in "result_base64".`,
 			r, err = o.request(args[0], a.stdin)
 			return err
 		},
-		do: func(ctx context.Context, c *client.Client, _ []string) error {
-			return a.submit(ctx, c, r, o)
+		do: func(ctx context.Context, c session, _ []string) error {
+			return a.submit(ctx, c.Client, r, o)
 		},
 	})
 }

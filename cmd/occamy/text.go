@@ -43,6 +43,15 @@ func escapeBut(s, keep string) string {
 // quote is escape in double quotes, for names inside messages.
 func quote(s string) string { return `"` + escape(s) + `"` }
 
+// quoteArg is quote for an argument that is not what was wanted: an address
+// that stands in the wrong place may have a password.
+func quoteArg(s string) string {
+	if strings.Contains(s, "://") {
+		s = redact(s)
+	}
+	return quote(s)
+}
+
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line

@@ -284,20 +284,20 @@ func TestDeadLetters(t *testing.T) {
 func TestStatus(t *testing.T) {
 	b := &fakeBroker{servers: []occamy.Snapshot{routeServer}, queues: []broker.Queue{{Kind: "route", Ready: 7, Unacked: 1, Dead: 2}}}
 	_, stdout, _ := run{broker: b}.do(t, "status", "--tasks")
-	for _, want := range []string{"s1", "Ps!.", "3/4", hostileSafe, "s1/0"} {
+	for _, want := range []string{"broker fake\n", "s1", "Ps!.", "3/4", hostileSafe, "s1/0", "route  7      1        2"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("status does not show %q", want)
 		}
 	}
 	var v fleet
 	decode(t, run{broker: b}, &v, "status", "--json")
-	if len(v.Servers) != 1 || len(v.Servers[0].Slots) != 4 || len(v.Queues) != 1 || v.Queues[0].Ready != 7 {
+	if v.Broker != "fake" || len(v.Servers) != 1 || len(v.Servers[0].Slots) != 4 || len(v.Queues) != 1 || v.Queues[0].Ready != 7 {
 		t.Errorf("printed %+v", v)
 	}
 	if _, stdout, _ := (run{broker: &fakeBroker{}}).do(t, "status"); !strings.Contains(stdout, "no server answers") {
 		t.Error("an empty fleet is not told")
 	}
-	if _, stdout, _ := (run{broker: &fakeBroker{}}).do(t, "status", "--json"); stdout != `{"servers":[],"queues":[]}`+"\n" {
+	if _, stdout, _ := (run{broker: &fakeBroker{}}).do(t, "status", "--json"); stdout != `{"broker":"fake","servers":[],"queues":[]}`+"\n" {
 		t.Errorf("an empty fleet: %q", stdout)
 	}
 }

@@ -19,7 +19,7 @@ type mapper struct {
 }
 
 func startMapper(ctx context.Context, program, dir string) (*mapper, error) {
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}

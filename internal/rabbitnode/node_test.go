@@ -1,4 +1,4 @@
-//go:build unix && services
+//go:build unix && services && !nonodes
 
 package rabbitnode
 
@@ -40,6 +40,7 @@ func patience(t *testing.T) context.Context {
 // A node keeps its address and its data over a kill, a stop and the restarts
 // after them.
 func TestNodeComesBackWithItsData(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, Config{})
 	ctx := patience(t)
 	declare := `rabbit_amqqueue:declare({resource, <<"/">>, queue, <<"kept">>}, true, false, [], none, <<"test">>).`
@@ -79,6 +80,7 @@ func TestNodeComesBackWithItsData(t *testing.T) {
 
 // Close leaves nothing: no process, port mapper included, and no directory.
 func TestCloseLeavesNothing(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, Config{})
 	dir, pids := n.dir, []int{n.Pid(), n.mapper.cmd.Process.Pid}
 	for range 2 {
@@ -103,6 +105,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 }
 
 func TestWrongConfigurationIsReportedWithTheLog(t *testing.T) {
+	t.Parallel()
 	n, err := Start(patience(t), Config{Conf: []string{"no_such_setting = 1"}})
 	if err == nil {
 		t.Fatal(errors.Join(errors.New("a node started on a configuration that is wrong"), n.Close()))
@@ -113,6 +116,7 @@ func TestWrongConfigurationIsReportedWithTheLog(t *testing.T) {
 }
 
 func TestLoginIsTried(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, Config{})
 	if err := Answers(patience(t), n.URL()); err != nil {
 		t.Errorf("guest: %v", err)
@@ -124,6 +128,7 @@ func TestLoginIsTried(t *testing.T) {
 }
 
 func TestClusterOfThree(t *testing.T) {
+	t.Parallel()
 	c, err := StartCluster(patience(t), 3, Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +176,7 @@ func TestClusterOfThree(t *testing.T) {
 const orphanVar = "RABBITNODE_TEST_ORPHAN"
 
 func TestNodeEndsWithItsParent(t *testing.T) {
+	t.Parallel()
 	if os.Getenv(orphanVar) != "" {
 		n, err := Start(context.Background(), Config{Dir: os.Getenv(orphanVar)})
 		if err != nil {

@@ -15,8 +15,8 @@ import (
 // meanwhile connects to itself.
 const lowestPort, highestPort = 10000, 32000
 
-// freePort gives a port that was free on the loopback address a moment ago.
-func freePort() (int, error) {
+// FreePort gives a port that was free on the loopback address a moment ago.
+func FreePort() (int, error) {
 	var errs []error
 	for range 100 {
 		port := lowestPort + rand.IntN(highestPort-lowestPort)
@@ -33,7 +33,7 @@ func freePort() (int, error) {
 func freePorts(n int) ([]int, error) {
 	ports := make([]int, 0, n)
 	for len(ports) < n {
-		port, err := freePort()
+		port, err := FreePort()
 		if err != nil {
 			return nil, err
 		}

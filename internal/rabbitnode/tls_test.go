@@ -1,4 +1,4 @@
-//go:build unix && services
+//go:build unix && services && !nonodes
 
 package rabbitnode
 
@@ -19,6 +19,7 @@ import (
 )
 
 func TestTLSWantsTheClientsCertificate(t *testing.T) {
+	t.Parallel()
 	certs := newCertificates(t)
 	n := startNode(t, Config{TLS: &TLS{CertFile: certs.cert, KeyFile: certs.key, CAFile: certs.ca, VerifyPeer: true}})
 	pair, err := tls.LoadX509KeyPair(certs.cert, certs.key)

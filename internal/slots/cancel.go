@@ -1,6 +1,9 @@
 package slots
 
-import "time"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // memory keeps the IDs that were cancelled lately, the oldest first.
 type memory struct {
@@ -16,6 +19,18 @@ type remembered struct {
 	link  link
 }
 
+// longID is how many bytes an ID may have to be kept as it is.
+const longID = 512
+
+// key is what stands for an ID: it takes little room, however long it is.
+func key(id string) string {
+	if len(id) <= longID {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return string(sum[:]) + id[:longID]
+}
+
 func newMemory() memory {
 	return memory{at: map[string]int32{}, order: link{none, none}, unused: none}
 }
@@ -29,6 +44,7 @@ func (m *memory) linkOf(i int32) *link {
 }
 
 func (m *memory) add(id string, until time.Duration) {
+	id = key(id)
 	if i, ok := m.at[id]; ok {
 		m.remove(i)
 	}
@@ -64,7 +80,7 @@ func (m *memory) forget(now time.Duration) {
 // remembers reports whether the ID was cancelled lately.
 func (t *Table) remembers(id string) bool {
 	t.cancelled.forget(t.now)
-	_, ok := t.cancelled.at[id]
+	_, ok := t.cancelled.at[key(id)]
 	return ok
 }
 

@@ -45,6 +45,25 @@ const (
 	DefaultMaxPayload = 8 << 20
 )
 
+// What any one client may have of the server, so that none can take all of it.
+const (
+	// What waits for a client that does not read it; it is cut off beyond
+	// that, or beyond four of the largest messages.
+	minPending = 16 << 20
+	// Of a connection. A server of Occamy has one for each of its tasks.
+	maxSubscriptions = 1 << 16
+	// Of a line of the protocol: the longest subjects that Occamy uses have
+	// some 400 bytes.
+	maxControlLine = 4 << 10
+	// For credentials to come, where they are asked for.
+	authTimeout = 2 * time.Second
+	// For a client to take what is written to it.
+	writeDeadline = 10 * time.Second
+	// A client that answers none of maxPingsOut pings is cut off.
+	pingInterval = 20 * time.Second
+	maxPingsOut  = 2
+)
+
 // AnyPort has the operating system choose a free port.
 const AnyPort = -1
 
@@ -82,6 +101,10 @@ type Config struct {
 	// MaxPayload is the largest message, in bytes with its headers. Zero:
 	// 8 MiB; at most 64 MiB.
 	MaxPayload int
+
+	// MaxConnections is how many clients may be connected at a time. Zero:
+	// 4,096.
+	MaxConnections int
 
 	// StartTimeout is how long Start waits. Zero: 30 s; a large store takes
 	// some seconds to be read.
@@ -146,12 +169,17 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxPayload == 0 {
 		c.MaxPayload = DefaultMaxPayload
 	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 4096
+	}
 	if c.StartTimeout == 0 {
 		c.StartTimeout = 30 * time.Second
 	}
 	switch {
 	case c.MaxPayload < 1024 || c.MaxPayload > 64<<20:
 		return c, fmt.Errorf("%w: MaxPayload is %d; want 1 KiB to 64 MiB", ErrStart, c.MaxPayload)
+	case c.MaxConnections < 0:
+		return c, fmt.Errorf("%w: MaxConnections is %d; want 0 or more", ErrStart, c.MaxConnections)
 	case c.MaxStore < 0:
 		return c, fmt.Errorf("%w: MaxStore is %d; want 0 or more", ErrStart, c.MaxStore)
 	case c.Port < AnyPort || c.Port > 65535:
@@ -205,7 +233,14 @@ func (s *Server) start() error {
 		Password:           c.Password,
 		Authorization:      c.Token,
 		MaxPayload:         int32(c.MaxPayload),
-		MaxPending:         int64(max(64<<20, 8*c.MaxPayload)),
+		MaxPending:         int64(max(minPending, 4*c.MaxPayload)),
+		MaxConn:            c.MaxConnections,
+		MaxSubs:            maxSubscriptions,
+		MaxControlLine:     maxControlLine,
+		AuthTimeout:        authTimeout.Seconds(),
+		WriteDeadline:      writeDeadline,
+		PingInterval:       pingInterval,
+		MaxPingsOut:        maxPingsOut,
 		JetStream:          true,
 		JetStreamMaxMemory: 64 << 20, // Occamy keeps all on disk
 		JetStreamMaxStore:  c.MaxStore,

@@ -1,0 +1,207 @@
+package nats
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/occamy-go/occamy/broker"
+)
+
+// Codes of JetStream's API.
+const (
+	codeNoPeers         = 10005 // too few servers for the replicas
+	codeNoConsumer      = 10014
+	codeNoMessage       = 10037
+	codeTooLarge        = 10054 // the message is over the limit of its stream
+	codeStreamNameTaken = 10058 // by a stream with another configuration
+	codeNoStream        = 10059
+	codeNoReplicas      = 10074 // the NATS server is in no cluster
+	codeFilterlessTaken = 10099 // a work queue has a consumer without a filter
+	codeFilterTaken     = 10100 // a work queue has a consumer with that filter
+	codeConsumerTaken   = 10148 // by a consumer with another configuration
+	codeUnderWay        = 10158 // a cluster has yet to agree on an earlier try to publish this
+)
+
+func isCode(err error, codes ...jetstream.ErrorCode) bool {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	for _, code := range codes {
+		if api.ErrorCode == code {
+			return true
+		}
+	}
+	return false
+}
+
+// apiAnswer is the part that all answers of JetStream's API share.
+type apiAnswer struct {
+	Error *jetstream.APIError `json:"error"`
+}
+
+func (a *apiAnswer) failed() *jetstream.APIError { return a.Error }
+
+type apiAnswerer interface{ failed() *jetstream.APIError }
+
+// call calls JetStream's API once and has the answer in into.
+func (b *Broker) call(ctx context.Context, method string, query any, into apiAnswerer) error {
+	var body []byte
+	if query != nil {
+		var err error
+		if body, err = json.Marshal(query); err != nil {
+			return fmt.Errorf("nats: %w", err)
+		}
+	}
+	m, err := b.ask(ctx, apiPrefix+method, nil, body, tryTime)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(m.Data, into); err != nil {
+		return fmt.Errorf("nats: %s: unreadable answer: %w", method, err)
+	}
+	if e := into.failed(); e != nil {
+		return fmt.Errorf("nats: %s: %w", method, e)
+	}
+	return nil
+}
+
+const apiPrefix = "$JS.API."
+
+// api is call, tried until JetStream answers or ctx ends. ErrNotFound stands
+// for a message or a stream that is not there.
+func (b *Broker) api(ctx context.Context, method string, query any, into apiAnswerer) error {
+	err := b.retry(ctx, func() error { return b.call(ctx, method, query, into) })
+	if isCode(err, codeNoMessage, codeNoStream) {
+		return broker.ErrNotFound
+	}
+	return err
+}
+
+// passing says whether another try may overcome err.
+func passing(err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, e := range []error{
+		errDown, errCut, errNobody, errNoWord,
+		natsgo.ErrTimeout, natsgo.ErrDisconnected,
+		natsgo.ErrReconnectBufExceeded, natsgo.ErrConnectionReconnecting,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == codeUnderWay)
+}
+
+type streamInfo struct {
+	apiAnswer
+	jetstream.StreamInfo
+}
+
+// askStream returns what NATS says of a stream.
+func (b *Broker) askStream(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	var info streamInfo
+	if err := b.call(ctx, "STREAM.INFO."+name, nil, &info); err != nil {
+		return nil, err
+	}
+	return &info.StreamInfo, nil
+}
+
+func (b *Broker) createStream(ctx context.Context, cfg jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
+	var info streamInfo
+	if err := b.call(ctx, "STREAM.CREATE."+cfg.Name, cfg, &info); err != nil {
+		return nil, err
+	}
+	return &info.StreamInfo, nil
+}
+
+// countSubjects returns how many messages a stream has, by subject.
+func (b *Broker) countSubjects(ctx context.Context, stream, filter string) (map[string]int, error) {
+	counts := make(map[string]int)
+	for {
+		var page struct {
+			apiAnswer
+			Total int                   `json:"total"`
+			State jetstream.StreamState `json:"state"`
+		}
+		query := map[string]any{"subjects_filter": filter, "offset": len(counts)}
+		err := b.call(ctx, "STREAM.INFO."+stream, query, &page)
+		if isCode(err, codeNoStream) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for subject, n := range page.State.Subjects {
+			counts[subject] = int(n)
+		}
+		if len(page.State.Subjects) == 0 || len(counts) >= page.Total {
+			return counts, nil
+		}
+	}
+}
+
+type consumerInfo struct {
+	apiAnswer
+	jetstream.ConsumerInfo
+}
+
+func (b *Broker) askConsumer(ctx context.Context, stream, name string) (*jetstream.ConsumerInfo, error) {
+	var info consumerInfo
+	if err := b.call(ctx, "CONSUMER.INFO."+stream+"."+name, nil, &info); err != nil {
+		return nil, err
+	}
+	return &info.ConsumerInfo, nil
+}
+
+func (b *Broker) createConsumer(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (*jetstream.ConsumerInfo, error) {
+	query := struct {
+		Stream string                   `json:"stream_name"`
+		Config jetstream.ConsumerConfig `json:"config"`
+		Action string                   `json:"action"`
+	}{stream, cfg, "create"}
+	var info consumerInfo
+	method := "CONSUMER.CREATE." + stream + "." + cfg.Durable + "." + cfg.FilterSubject
+	if err := b.call(ctx, method, query, &info); err != nil {
+		return nil, err
+	}
+	return &info.ConsumerInfo, nil
+}
+
+// listConsumers returns all consumers of a stream, none when it is missing. While
+// others are being made, pages may overlap.
+func (b *Broker) listConsumers(ctx context.Context, stream string) (all []jetstream.ConsumerInfo, err error) {
+	known := make(map[string]bool)
+	for offset := 0; ; {
+		var page struct {
+			apiAnswer
+			Total     int                      `json:"total"`
+			Consumers []jetstream.ConsumerInfo `json:"consumers"`
+		}
+		err := b.call(ctx, "CONSUMER.LIST."+stream, map[string]int{"offset": offset}, &page)
+		if isCode(err, codeNoStream) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range page.Consumers {
+			if !known[info.Name] {
+				known[info.Name] = true
+				all = append(all, info)
+			}
+		}
+		offset += len(page.Consumers)
+		if len(page.Consumers) == 0 || offset >= page.Total {
+			return all, nil
+		}
+	}
+}
