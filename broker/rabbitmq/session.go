@@ -386,19 +386,19 @@ func (s *session) start(prefetch int, args amqp.Table, arrived func(*block, amqp
 
 // dropBlocks cancels consumers until at most credit is held, the newest first.
 // What they have out counts until it is settled.
-func (s *session) dropBlocks(credit int) error {
-	for {
+func (s *session) dropBlocks(credit int) (dropped bool, err error) {
+	for ; ; dropped = true {
 		s.mu.Lock()
 		n := len(s.blocks)
 		if n == 0 || s.drawn+s.leftover <= credit {
 			s.mu.Unlock()
-			return nil
+			return dropped, nil
 		}
 		k := s.blocks[n-1]
 		s.blocks = s.blocks[:n-1]
 		s.mu.Unlock()
 		if err := s.drop(k); err != nil {
-			return err
+			return true, err
 		}
 	}
 }

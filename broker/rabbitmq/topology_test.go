@@ -152,7 +152,7 @@ func TestCreditGoesWhereItIsUsed(t *testing.T) {
 		held = append(held, a.next(t))
 	}
 	a.quiet(t, 300*time.Millisecond)
-	submit(t, client, "j", ids("x", slots)...)
+	submit(t, client, "j", ids("x", n)...)
 	if m := a.next(t); m.Headers()[occamy.DefaultHeaderKeys().Kind] != "j" {
 		t.Errorf("the slot that was left for the other kind got %s", idOf(m))
 	} else {
