@@ -155,6 +155,10 @@ func (c *consumer) arrived(s *session, k *block, raw amqp.Delivery) {
 		return
 	}
 	switch {
+	case m.unreadable():
+		c.aside("bury", m, func(ctx context.Context) error {
+			return m.RejectFor(ctx, "its headers are nested too deeply, or too many, to be read")
+		})
 	case m.crashes >= c.b.cfg.MaxDeliver:
 		c.aside("bury", m, m.limitReached)
 	case m.uncounted():
