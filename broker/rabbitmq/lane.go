@@ -39,7 +39,7 @@ func (l *lane) aim(credit int) {
 }
 
 func (l *lane) goal() int {
-	if l.c.paused.Load() {
+	if l.c.idle() {
 		return 0
 	}
 	l.mu.Lock()
@@ -147,7 +147,7 @@ func (l *lane) serve(ctx context.Context) error {
 			b.setup.forget("kind " + l.kind)
 			return context.Cause(s.life)
 		case <-ctx.Done():
-			l.c.paused.Store(true)
+			l.c.over.Store(true)
 			_, err := abandon(l.c.spare, func() (struct{}, error) { return struct{}{}, l.adjust(s) }, func(struct{}) {})
 			if err != nil {
 				s.fail(err)
