@@ -206,7 +206,7 @@ func (c *consumer) poke() {
 	}
 }
 
-// settled is told of each settlement.
+// settled is told of each settlement, and of credit that was given back.
 func (c *consumer) settled() {
 	if c.restless.Load() {
 		c.poke()

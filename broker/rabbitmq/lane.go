@@ -69,8 +69,8 @@ func (l *lane) claim() claim {
 	if s == nil {
 		return claim{credit: target}
 	}
-	peak, drawn := s.claim()
-	if drawn < target {
+	peak, held := s.claim()
+	if held < target {
 		peak = min(peak, target-1)
 	}
 	return claim{credit: target, used: peak}
@@ -134,6 +134,7 @@ func (l *lane) serve(ctx context.Context) error {
 			return err
 		}
 		l.patience = leastPatience
+		l.c.settled() // what this lane gave back another may take
 		wake := l.wake
 		if s.hasLeftover() {
 			// Credit comes back by the piece: take it up together.

@@ -340,11 +340,11 @@ func (s *session) hasLeftover() bool {
 }
 
 // claim says what the session uses, since the last time it was asked.
-func (s *session) claim() (peak, drawn int) {
+func (s *session) claim() (peak, held int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	peak, s.peak = s.peak, s.used
-	return peak, s.drawn
+	return peak, s.drawn + s.leftover
 }
 
 // draw starts a consumer with that much credit.
