@@ -202,6 +202,7 @@ func (p phase) act(ctx context.Context, w *world, send func(n int) error) error 
 	share := p.last - p.first + 1
 	early := min(share/4, 40)
 	kept := keptBack(share-early, p.blows)
+	w.short = kept < enough
 	w.burst = func(ctx context.Context, n int) error {
 		return q.burst(ctx, min(n, q.left()-kept*int(w.blows.Load())))
 	}
@@ -238,11 +239,14 @@ func (p phase) act(ctx context.Context, w *world, send func(n int) error) error 
 // afterwards is the pace at which the rest of a phase is sent.
 const afterwards = 8 * time.Millisecond
 
-// keptBack is how many requests are kept back for each blow of a fault: ten, or
-// in a short run what there is.
+// keptBack is how many requests are kept back for each blow of a fault: enough,
+// or in a short run what there is.
 func keptBack(left, blows int) int {
-	return max(min(left/(blows+1), 10), 1)
+	return max(min(left/(blows+1), enough), 1)
 }
+
+// enough requests for one blow are ten: any server gets some.
+const enough = 10
 
 // queue has the requests of a phase that are still to be sent.
 type queue struct {
