@@ -69,7 +69,10 @@ func (l *lane) claim() claim {
 	if s == nil {
 		return claim{credit: target}
 	}
-	peak, held := s.claim()
+	peak, less, held := s.claim()
+	if less {
+		l.c.poke() // to look again when that has lasted a while
+	}
 	if held < target {
 		peak = min(peak, target-1)
 	}

@@ -339,12 +339,13 @@ func (s *session) hasLeftover() bool {
 	return s.leftover > 0
 }
 
-// claim says what the session uses, since the last time it was asked.
-func (s *session) claim() (peak, held int) {
+// claim says what the session used at most since it was asked last, whether it
+// uses less now, and what credit it has.
+func (s *session) claim() (peak int, less bool, held int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	peak, s.peak = s.peak, s.used
-	return peak, s.drawn + s.leftover
+	return peak, s.used < peak, s.drawn + s.leftover
 }
 
 // draw starts a consumer with that much credit.
