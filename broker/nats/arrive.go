@@ -78,6 +78,7 @@ func (p *pump) took(ib *inbox, pending int, now time.Time) {
 	ib.heard = now
 	p.answered(ib, 1)
 	ib.lane.pending, ib.lane.looked, ib.lane.failures = pending, now, 0
+	ib.lane.unbounded = false
 	if len(p.lanes) > 1 || p.free > 0 {
 		p.assign()
 	}
@@ -127,15 +128,20 @@ func (p *pump) aside(what string, m *message, settle func(context.Context) error
 	})
 }
 
+// tooManyBytes is how NATS ends a pull for which the next message is too large.
+const tooManyBytes = "Message Size Exceeds MaxBytes"
+
 // status takes a message of NATS itself about a pull. p.mu is held.
 func (p *pump) status(ib *inbox, raw *natsgo.Msg, now time.Time) {
 	ib.heard = now
 	code := first(raw.Header, "Status")
-	switch code {
-	case "100":
+	full := code == "409" && first(raw.Header, "Description") == tooManyBytes
+	switch {
+	case code == "100":
 		return
-	case "404", "408":
-		back := pulledBy(raw.Subject)
+	case code == "404", code == "408", full:
+		pulled := pulledBy(raw.Subject)
+		back := pulled
 		if text := first(raw.Header, "Nats-Pending-Messages"); text != "" {
 			if n, err := strconv.Atoi(text); err == nil {
 				back = n
@@ -144,7 +150,11 @@ func (p *pump) status(ib *inbox, raw *natsgo.Msg, now time.Time) {
 		back = min(max(back, 0), ib.out)
 		retired, giveBack := ib.retired, ib.giveBack
 		p.answered(ib, back)
-		if !retired {
+		switch {
+		case retired:
+		case full:
+			ib.lane.unbounded = back == pulled
+		default:
 			ib.lane.pending, ib.lane.looked = 0, now
 		}
 		if giveBack {

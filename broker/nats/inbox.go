@@ -75,6 +75,10 @@ func (p *pump) pullOnce(l *lane, n int, expires time.Duration, noWait bool) bool
 	body := make([]byte, 0, 96)
 	body = append(body, `{"batch":`...)
 	body = strconv.AppendInt(body, int64(n), 10)
+	if most := p.pullBytes(l); most > 0 {
+		body = append(body, `,"max_bytes":`...)
+		body = strconv.AppendInt(body, most, 10)
+	}
 	switch {
 	case noWait:
 		body = append(body, `,"no_wait":true`...)
@@ -104,6 +108,21 @@ func (p *pump) pullOnce(l *lane, n int, expires time.Duration, noWait bool) bool
 	ib.out += n
 	l.looked = now
 	return true
+}
+
+// leastPullBytes is what a pull may bring where messages are small.
+const leastPullBytes = 16 << 20
+
+// pullBytes is how many bytes a pull may bring, 0 for any number: NATS cuts the
+// connection of a client for which too much waits (max_pending, 64 MB by
+// default), as large requests for many slots would. The largest message fits,
+// or else did not when it was tried (see status).
+func (p *pump) pullBytes(l *lane) int64 {
+	most := max(leastPullBytes, p.b.nc.MaxPayload()+1<<20)
+	if limit := int64(l.queue.maxBytes); l.unbounded || limit > 0 && limit < most {
+		return 0
+	}
+	return most
 }
 
 func (p *pump) openInbox(l *lane, now time.Time) error {

@@ -61,6 +61,8 @@ type lane struct {
 	aging   []*inbox
 	pending int // messages that wait, as NATS said last
 	looked  time.Time
+
+	unbounded bool // a message waits that is larger than a pull brings
 }
 
 func newPump(b *Broker, in occamy.Intake, info occamy.Info) *pump {

@@ -134,6 +134,7 @@ type queue struct {
 	ackWait  time.Duration
 	maxBatch int           // of a pull; 0: no limit
 	maxWait  time.Duration // of a pull; 0: no limit
+	maxBytes int           // that a pull may ask for; 0: no limit
 }
 
 const metaKind = "occamy-kind"
@@ -190,6 +191,7 @@ func (b *Broker) findQueue(ctx context.Context, kind string, slots int) (queue, 
 		ackWait:  leaseOf(info.Config),
 		maxBatch: info.Config.MaxRequestBatch,
 		maxWait:  info.Config.MaxRequestExpires,
+		maxBytes: info.Config.MaxRequestMaxBytes,
 	}, nil
 }
 

@@ -189,7 +189,7 @@ func (c Config) dial(ctx context.Context, a address, role string) (*amqp.Connect
 	for i := range auth {
 		auth[i] = outspoken{auth[i], properties}
 	}
-	ac, err := amqp.Open(conn, amqp.Config{
+	ac, err := amqp.Open(newSieve(conn), amqp.Config{
 		SASL: auth, Vhost: a.Vhost, Heartbeat: heartbeat, Properties: properties, Locale: "en_US",
 		ChannelMax: a.ChannelMax, FrameSize: frameSize,
 	})

@@ -78,6 +78,36 @@ func TestARequestTooLargeToCopyIsGivenBack(t *testing.T) {
 	ack(t, a.next(t))
 }
 
+// The library ends the connection at headers that are nested too deeply, or too
+// many, and all that runs on the server would be lost with it, again and again.
+func TestHeadersThatTheLibraryCannotReadBreakNoConnection(t *testing.T) {
+	deep := amqp.Table{}
+	for range 33 {
+		deep = amqp.Table{"d": deep}
+	}
+	for name, headers := range map[string]amqp.Table{"deep": deep, "long": {"a": make([]any, 8193)}} {
+		t.Run(name, func(t *testing.T) {
+			url := nodeURL(t)
+			cfg := rabbitmq.Config{URL: url, Prefix: newPrefix(t, url)}
+			b := open(t, cfg)
+			a := consume(t, b, 2, "k")
+			submit(t, b, "k", "running")
+			running := a.next(t)
+			foreign(t, cfg, amqp.Publishing{ContentType: "text/plain", Headers: headers, Body: []byte("body")})
+			submit(t, b, "k", "next")
+			ack(t, a.next(t))
+			eventually(t, "it is a dead letter", func() bool {
+				all, err := b.DeadLetters(within(t), 0)
+				return err == nil && len(all) == 1 && string(all[0].Body) == "body" && strings.Contains(all[0].Reason, "headers")
+			})
+			if attemptOf(running) != 1 {
+				t.Error("a request that ran came anew")
+			}
+			ack(t, running)
+		})
+	}
+}
+
 // Each value that RabbitMQ lets in comes out again in a copy and in a letter.
 func TestStrangeHeadersTravelOn(t *testing.T) {
 	url := nodeURL(t)
@@ -87,7 +117,7 @@ func TestStrangeHeadersTravelOn(t *testing.T) {
 	submit(t, b, "k", "first")
 	ack(t, a.next(t))
 	deep := amqp.Table{}
-	for range 25 {
+	for range 31 {
 		deep = amqp.Table{"d": deep}
 	}
 	keys := occamy.DefaultHeaderKeys()

@@ -43,7 +43,7 @@ func (l *lane) aim(credit int) {
 }
 
 func (l *lane) goal() int {
-	if l.c.paused.Load() {
+	if l.c.idle() {
 		return 0
 	}
 	l.mu.Lock()
@@ -175,7 +175,7 @@ func (l *lane) serve(ctx context.Context) error {
 			b.setup.forget("kind " + l.kind)
 			return context.Cause(s.life)
 		case <-ctx.Done():
-			l.c.paused.Store(true)
+			l.c.over.Store(true)
 			_, err := abandon(l.c.spare, func() (bool, error) { return l.adjust(s) }, func(bool) {})
 			if err != nil {
 				s.fail(err)

@@ -89,6 +89,9 @@ func (m *delivery) uncounted() bool {
 	return m.raw.Redelivered && !counts
 }
 
+// unreadable says whether the sieve has taken its headers away.
+func (m *delivery) unreadable() bool { return m.raw.Headers[hdrUnreadable] == true }
+
 func (m *delivery) Headers() occamy.Headers { return m.headers }
 func (m *delivery) Body() []byte            { return m.raw.Body }
 func (m *delivery) Attempt() int            { return m.attempt }

@@ -84,6 +84,9 @@ func (s *session) lose(cause error) {
 		m := s.unacked
 		s.unlink(m)
 		m.state = lost
+		if m.progressed {
+			s.c.b.progress.forget(m.key) // who has the request next may remove its queue
+		}
 		if m.onLost != nil {
 			tell = append(tell, m.onLost)
 		}

@@ -26,7 +26,7 @@ const (
 	floodBytes = 96 << 20 // by default
 	// floodMemory bounds the resident memory of a server that hosts its broker,
 	// whatever comes to the port, at its peak.
-	floodMemory = 1 << 30
+	floodMemory = 3 << 29
 )
 
 // process is 'occamy serve' in a process of its own.
@@ -173,6 +173,10 @@ func TestTheEmbeddedBrokerWithstandsAFlood(t *testing.T) {
 		time.Since(begin).Round(time.Second), results, quiet>>20, peak>>20, p.memory(t, "VmRSS")>>20)
 	if sent < total-total/8 {
 		t.Errorf("only %d of %d bytes were sent", sent, total)
+	}
+	// Twenty lines in ten seconds, and a few of its own.
+	if n, most := strings.Count(p.errs.String(), "\n"), 30+3*int(time.Since(begin).Seconds()); n > most {
+		t.Errorf("it printed %d lines, want at most %d", n, most)
 	}
 	if peak > floodMemory {
 		t.Errorf("its memory grew to %d MiB, want at most %d", peak>>20, floodMemory>>20)

@@ -47,9 +47,10 @@ const (
 
 // What any one client may have of the server, so that none can take all of it.
 const (
-	// What waits for a client that does not read it; it is cut off beyond
-	// that, or beyond four of the largest messages.
-	minPending = 16 << 20
+	// What waits for a client that does not read it, or eight of the largest
+	// messages; it is cut off beyond that. A server takes as many requests at
+	// a time as it has slots.
+	minPending = 64 << 20
 	// Of a connection. A server of Occamy has one for each of its tasks.
 	maxSubscriptions = 1 << 16
 	// Of a line of the protocol: the longest subjects that Occamy uses have
@@ -233,7 +234,7 @@ func (s *Server) start() error {
 		Password:           c.Password,
 		Authorization:      c.Token,
 		MaxPayload:         int32(c.MaxPayload),
-		MaxPending:         int64(max(minPending, 4*c.MaxPayload)),
+		MaxPending:         int64(max(minPending, 8*c.MaxPayload)),
 		MaxConn:            c.MaxConnections,
 		MaxSubs:            maxSubscriptions,
 		MaxControlLine:     maxControlLine,
@@ -241,6 +242,7 @@ func (s *Server) start() error {
 		WriteDeadline:      writeDeadline,
 		PingInterval:       pingInterval,
 		MaxPingsOut:        maxPingsOut,
+		MaxClosedClients:   1, // nobody asks for them, and each keeps its subscriptions
 		JetStream:          true,
 		JetStreamMaxMemory: 64 << 20, // Occamy keeps all on disk
 		JetStreamMaxStore:  c.MaxStore,
