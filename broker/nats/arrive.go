@@ -128,17 +128,24 @@ func (p *pump) aside(what string, m *message, settle func(context.Context) error
 	})
 }
 
-// tooManyBytes is how NATS ends a pull for which the next message is too large.
-const tooManyBytes = "Message Size Exceeds MaxBytes"
+// How NATS ends a pull that has a bound of bytes: the next message is too large
+// for what is left of it, or all messages were delivered.
+const (
+	tooManyBytes = "Message Size Exceeds MaxBytes"
+	allDelivered = "Batch Completed"
+)
 
 // status takes a message of NATS itself about a pull. p.mu is held.
 func (p *pump) status(ib *inbox, raw *natsgo.Msg, now time.Time) {
 	ib.heard = now
 	code := first(raw.Header, "Status")
-	full := code == "409" && first(raw.Header, "Description") == tooManyBytes
+	why := first(raw.Header, "Description")
+	full := code == "409" && why == tooManyBytes
 	switch {
 	case code == "100":
 		return
+	case code == "409" && why == allDelivered:
+		return // a pull with a bound of bytes is told of
 	case code == "404", code == "408", full:
 		pulled := pulledBy(raw.Subject)
 		back := pulled
@@ -166,7 +173,7 @@ func (p *pump) status(ib *inbox, raw *natsgo.Msg, now time.Time) {
 	default:
 		// The consumer was removed or changes its place: its pulls are void.
 		if !ib.retired {
-			p.b.link.setLast(fmt.Errorf("nats: pull %q: %s %s", ib.lane.kind, code, first(raw.Header, "Description")))
+			p.b.link.setLast(fmt.Errorf("nats: pull %q: %s %s", ib.lane.kind, code, why))
 			p.faultLocked(ib.lane)
 		}
 	}

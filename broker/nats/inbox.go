@@ -75,7 +75,7 @@ func (p *pump) pullOnce(l *lane, n int, expires time.Duration, noWait bool) bool
 	body := make([]byte, 0, 96)
 	body = append(body, `{"batch":`...)
 	body = strconv.AppendInt(body, int64(n), 10)
-	if most := p.pullBytes(l); most > 0 {
+	if most := p.pullBytes(l, n); most > 0 {
 		body = append(body, `,"max_bytes":`...)
 		body = strconv.AppendInt(body, most, 10)
 	}
@@ -113,13 +113,14 @@ func (p *pump) pullOnce(l *lane, n int, expires time.Duration, noWait bool) bool
 // leastPullBytes is what a pull may bring where messages are small.
 const leastPullBytes = 16 << 20
 
-// pullBytes is how many bytes a pull may bring, 0 for any number: NATS cuts the
-// connection of a client for which too much waits (max_pending, 64 MB by
-// default), as large requests for many slots would. The largest message fits,
-// or else did not when it was tried (see status).
-func (p *pump) pullBytes(l *lane) int64 {
-	most := max(leastPullBytes, p.b.nc.MaxPayload()+1<<20)
-	if limit := int64(l.queue.maxBytes); l.unbounded || limit > 0 && limit < most {
+// pullBytes is how many bytes a pull of n messages may bring, 0 for any number:
+// NATS cuts the connection of a client for which too much waits (max_pending,
+// 64 MB by default), as large requests for many slots would. The largest
+// message fits, or else did not when it was tried (see status).
+func (p *pump) pullBytes(l *lane, n int) int64 {
+	largest := p.b.nc.MaxPayload()
+	most := max(leastPullBytes, largest+1<<20)
+	if limit := int64(l.queue.maxBytes); l.unbounded || limit > 0 && limit < most || int64(n)*largest < most {
 		return 0
 	}
 	return most
