@@ -21,7 +21,7 @@ type Headers map[string]any
 // value each time; nobody changes what they return.
 //
 // What a message can do beyond this it says by implementing [Leased],
-// [LossNotifier], [DelayedRequeuer], [ReasonedRejecter], [Attempter],
+// [LossNotifier], [Releaser], [DelayedRequeuer], [ReasonedRejecter], [Attempter],
 // [OutcomePublisher] or [ProgressKeeper].
 type Message interface {
 	Headers() Headers
@@ -61,6 +61,15 @@ type LossNotifier interface {
 	// lost; at once when it is lost already. f does not block. It is not
 	// called after the message was settled.
 	NotifyLost(f func())
+}
+
+// Releaser is a Message that stays with its holder until it is settled, however
+// long that takes. The server releases what it could not settle within
+// SettleTimeout, so that the broker delivers it again.
+type Releaser interface {
+	// Release gives the message back; the broker may count that as a failure.
+	// It does not block. What is settled, or lost, is left as it is.
+	Release()
 }
 
 // DelayedRequeuer is a Message that can be requeued so that it is delivered

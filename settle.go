@@ -51,6 +51,7 @@ func (j *job) settle(v slots.Verdict, why slots.Why, begun time.Duration) {
 				err = fmt.Errorf("%w: %w", ErrDeliveryLost, err)
 			}
 			s.recordError(j.errorOf(Protected, fmt.Errorf("%w: %w", ErrNotSettled, err)))
+			j.release()
 			v = slots.Forget
 		}
 		s.settleDone(j, v, begun)
@@ -71,7 +72,17 @@ func (s *Server) settleExpired(j *job) {
 	if j.settled.CompareAndSwap(false, true) {
 		s.recordError(j.errorOf(Protected, fmt.Errorf("%w: not within %v", ErrNotSettled, s.cfg.SettleTimeout)))
 		j.settlement.end(context.DeadlineExceeded)
+		j.release()
 		s.settleDone(j, slots.Forget, time.Since(s.start)-s.cfg.SettleTimeout)
+	}
+}
+
+// release gives back what could not be settled.
+func (j *job) release() {
+	if m, ok := j.message.(Releaser); ok {
+		if err := guard(func() error { m.Release(); return nil }); err != nil {
+			j.server.recordError(j.errorOf(Protected, err))
+		}
 	}
 }
 

@@ -104,6 +104,39 @@ func TestR08_AFailureToSettleIsRecorded(t *testing.T) {
 	}
 }
 
+// releasable stays with its holder until it is settled or released.
+type releasable struct {
+	*occamytest.Delivery
+	released chan struct{} // closed by the first release
+}
+
+func (m *releasable) Release() { close(m.released) }
+
+func TestR08_WhatCannotBeSettledIsReleased(t *testing.T) {
+	for name, fails := range map[string]func(ctx context.Context) error{
+		"fails": func(context.Context) error { return errBroker },
+		"hangs": func(context.Context) error { after(time.Hour); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 1, func(f *fixture) {
+				r := newTask("r")
+				r.do = returns(false, nil)
+				f.give(r)
+				m := &releasable{delivery("r"), make(chan struct{})}
+				m.OnSettle = func(ctx context.Context, _ occamytest.Settlement, _ int) error { return fails(ctx) }
+				begun := time.Now()
+				f.server.HandleRequest(m)
+				<-m.released
+				if d := time.Since(begun); d < 25*time.Second || d > 30*time.Second {
+					f.Errorf("released after %v", d)
+				}
+				f.wantErrors(occamy.ErrNotSettled, 1)
+				after(2 * time.Hour)
+			})
+		})
+	}
+}
+
 func TestR08_AnOutcomeIsRetriedTooAndSaidOnce(t *testing.T) {
 	inBubble(t, 1, func(f *fixture) {
 		r := newTask("r")

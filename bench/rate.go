@@ -28,7 +28,8 @@ type rate struct {
 	name         string // of the row
 	n, warm      int64
 	count        atomic.Int64
-	begin        time.Time
+	clock        clock // set before warmed is closed
+	clockErr     error
 	warmed, done chan struct{}
 }
 
@@ -40,7 +41,7 @@ func newRate(name string, n int) *rate {
 func (r *rate) step() {
 	switch r.count.Add(1) {
 	case r.warm:
-		r.begin = time.Now()
+		r.clock, r.clockErr = startClock()
 		close(r.warmed)
 	case r.n:
 		close(r.done)
@@ -48,7 +49,7 @@ func (r *rate) step() {
 }
 
 // sample waits for all requests, and until settled says that the broker has
-// none left; it gives the requests a second.
+// none left; it gives the requests a second, and the CPU time of each in µs.
 func (r *rate) sample(settled func() (bool, error)) (sample, error) {
 	if err := await(r.warmed, "the first tenth of the requests"); err != nil {
 		return nil, err
@@ -62,14 +63,15 @@ func (r *rate) sample(settled func() (bool, error)) (sample, error) {
 		failed = err
 		return ok || err != nil
 	})
-	took := time.Since(r.begin)
-	if err := errors.Join(err, failed); err != nil {
+	each, clockErr := r.clock.sample(r.name, time.Microsecond, int(r.n-r.warm))
+	if err := errors.Join(err, failed, r.clockErr, clockErr); err != nil {
 		return nil, err
 	}
 	if count := r.count.Load(); count != r.n {
 		return nil, fmt.Errorf("%d requests ran; want each of %d once", count, r.n)
 	}
-	return sample{r.name: float64(r.n-r.warm) / took.Seconds()}, nil
+	each[r.name] = 1e6 / each[r.name]
+	return each, nil
 }
 
 // fill submits n requests, many at a time.
@@ -106,4 +108,11 @@ func serveRate(ctx context.Context, r *rate, source occamy.Source, settled func(
 	go func() { serving <- s.Serve(ctx, source) }()
 	defer func() { err = errors.Join(err, s.stop(), <-serving) }()
 	return r.sample(settled)
+}
+
+func rateNote(name string) func(values, references []sample) string {
+	cpu := cpuNote(name)
+	return func(values, references []sample) string {
+		return "for each request, in µs: " + cpu(values, references)
+	}
 }

@@ -17,7 +17,7 @@ import (
 func jetstreamFamily() family {
 	return family{
 		rows: []row{{
-			name: "jetstream", unit: "requests/s", goal: "≥ 0.9",
+			name: "jetstream", unit: "requests/s", goal: "≥ 0.9", extra: rateNote("jetstream"),
 			about: "no-op requests from a full queue through 64 slots, each confirmed by a double ack, NATS in a process of its own over TCP; reference: the bare client on the same queue, PullMaxMessages(64), double acks by 64 goroutines",
 		}},
 		value:     func(p plan) (sample, error) { return jetstreamRate(p, serveJetstream) },

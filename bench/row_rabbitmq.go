@@ -31,7 +31,7 @@ func rabbitmqFamily(name string, queues rabbitmq.QueueType) family {
 	}
 	return family{
 		rows: []row{{
-			name: name, unit: "requests/s", goal: "≥ 0.9",
+			name: name, unit: "requests/s", goal: "≥ 0.9", extra: rateNote(name),
 			about: "no-op requests from a full " + string(queues) + " queue through 64 slots; reference: the bare client on such a queue, prefetch 64, each message acked by itself",
 		}},
 		rabbitmq: true, begin: node.start,

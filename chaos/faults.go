@@ -45,6 +45,7 @@ type world struct {
 	watch   *busyWatch
 	burst   func(ctx context.Context, n int) error // sends so many requests of the phase, if there are
 	lease   time.Duration
+	short   bool // few requests for each blow
 	number  atomic.Int64
 	blows   atomic.Int64 // that are still to come in this phase
 }
@@ -79,29 +80,32 @@ func (w *world) strike(name string, h hits, f func() error) error {
 // busy returns once one of some servers runs requests, and sees to it that there
 // are some: the auditor does not accept a blow that hit nothing. It is called
 // once before each.
-func (w *world) busy(ctx context.Context, servers ...int) error {
+func (w *world) busy(ctx context.Context, servers ...int) (found int, err error) {
 	w.blows.Add(-1)
+	many, together := 2, 5
+	if w.short {
+		many, together = 1, 1
+	}
 	began := time.Now()
 	for try := 0; time.Since(began) < 10*time.Second; try++ {
-		want := 2
 		if time.Since(began) > time.Second {
-			want = 1 // short requests, or few of them
+			many = 1 // short requests, or few of them
 		}
 		for _, i := range servers {
-			if w.watch.running(w.fleet.server(i)) >= want {
-				return nil
+			if w.watch.running(w.fleet.server(i)) >= many {
+				return i, nil
 			}
 		}
-		if try%100 == 0 {
-			if err := w.burst(ctx, 5); err != nil {
-				return err
+		if try%(20*together) == 0 {
+			if err := w.burst(ctx, together); err != nil {
+				return 0, err
 			}
 		}
 		if err := pause(ctx, 2*time.Millisecond); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return servers[0], nil
 }
 
 func (w *world) servers() []int {
@@ -112,10 +116,16 @@ func (w *world) servers() []int {
 	return all
 }
 
-// each strikes servers one after the other, while they are busy.
+// each strikes servers one after the other, while they are busy. In a short run,
+// which has not work for all at any time, it strikes the one that has some.
 func (w *world) each(ctx context.Context, name string, servers []int, f func(server int) error) error {
-	for _, i := range servers {
-		if err := w.busy(ctx, i); err != nil {
+	for n := range servers {
+		victims := servers[n : n+1]
+		if w.short {
+			victims = servers
+		}
+		i, err := w.busy(ctx, victims...)
+		if err != nil {
 			return err
 		}
 		if err := w.strike(name, hits{ends: []int{i}}, func() error { return f(i) }); err != nil {
@@ -135,7 +145,7 @@ func killServers(ctx context.Context, w *world) error {
 	if err := w.each(ctx, "server_killed", w.servers()[1:], kill); err != nil {
 		return err
 	}
-	if err := w.busy(ctx, 0, 1); err != nil {
+	if _, err := w.busy(ctx, 0, 1); err != nil {
 		return err
 	}
 	return w.strike("server_killed", hits{ends: []int{0, 1}}, func() error {
@@ -233,7 +243,7 @@ func (w *world) strikeNode(ctx context.Context, name string, node int, leaders [
 	if slices.Contains(leaders, node) || len(concerned) == 0 {
 		concerned = w.servers()
 	}
-	if err := w.busy(ctx, concerned...); err != nil {
+	if _, err := w.busy(ctx, concerned...); err != nil {
 		return err
 	}
 	h := hits{ends: w.wires.used(node), node: nodeName(node)}

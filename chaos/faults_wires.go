@@ -16,7 +16,7 @@ func cutConnections(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := w.busy(ctx, w.servers()...); err != nil {
+	if _, err := w.busy(ctx, w.servers()...); err != nil {
 		return err
 	}
 	return w.strike("connection_cut", hits{ends: w.servers()}, func() error {
@@ -84,7 +84,7 @@ func halfOpenConnections(ctx context.Context, w *world) error {
 // slowLinks makes all ways long and narrow.
 func slowLinks(ctx context.Context, w *world) error {
 	all := append(w.servers(), w.wires.client)
-	if err := w.busy(ctx, w.servers()...); err != nil {
+	if _, err := w.busy(ctx, w.servers()...); err != nil {
 		return err
 	}
 	return w.strike("slow_link", hits{ends: all}, func() error {

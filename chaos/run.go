@@ -188,10 +188,9 @@ func act(ctx context.Context, phases []phase, o options, w *world, s *submitter,
 	s.waiting.Wait()
 	fmt.Fprintf(say, "chaos: all is over; %d of %d sent\n", len(ids), o.requests+o.poison)
 	w.fleet.close()
-	looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // even when the time is up
+	looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute+time.Duration(len(ids))*10*time.Millisecond) // even when the time is up
 	defer cancel()
-	s.sweep(looking, ids)
-	return errors.Join(w.fleet.err, s.buried(looking))
+	return errors.Join(w.fleet.err, s.sweep(looking, ids), s.buried(looking))
 }
 
 // act sends the requests of the phase and has its fault happen meanwhile. A
@@ -200,16 +199,19 @@ func act(ctx context.Context, phases []phase, o options, w *world, s *submitter,
 func (p phase) act(ctx context.Context, w *world, send func(n int) error) error {
 	q := queue{next: p.first, last: p.last, send: send}
 	w.blows.Store(int64(p.blows))
-	w.burst = func(ctx context.Context, n int) error {
-		return q.burst(ctx, min(n, q.left()-perBlow*int(w.blows.Load())))
-	}
 	share := p.last - p.first + 1
-	if err := q.burst(ctx, min(share/4, 40)); err != nil {
+	early := min(share/4, 40)
+	kept := keptBack(share-early, p.blows)
+	w.short = kept < enough
+	w.burst = func(ctx context.Context, n int) error {
+		return q.burst(ctx, min(n, q.left()-kept*int(w.blows.Load())))
+	}
+	if err := q.burst(ctx, early); err != nil {
 		return err
 	}
 	over := make(chan error, 1)
 	go func() { over <- p.strike(ctx, w) }()
-	every := float64(p.lasts) * 1.2 / float64(max(q.left()-perBlow*p.blows, 1))
+	every := float64(p.lasts) * 1.2 / float64(max(q.left()-kept*p.blows, 1))
 	ended := false
 	for q.left() > 0 {
 		select {
@@ -218,7 +220,7 @@ func (p phase) act(ctx context.Context, w *world, send func(n int) error) error 
 			every, ended = min(every, float64(afterwards)), true
 		default:
 		}
-		if !ended && q.left() <= perBlow*int(w.blows.Load()) {
+		if !ended && q.left() <= kept*int(w.blows.Load()) {
 			if err := pause(ctx, afterwards); err != nil {
 				return err
 			}
@@ -237,8 +239,14 @@ func (p phase) act(ctx context.Context, w *world, send func(n int) error) error 
 // afterwards is the pace at which the rest of a phase is sent.
 const afterwards = 8 * time.Millisecond
 
-// perBlow is how many requests are kept back for each blow of a fault.
-const perBlow = 10
+// keptBack is how many requests are kept back for each blow of a fault: enough,
+// or in a short run what there is.
+func keptBack(left, blows int) int {
+	return max(min(left/(blows+1), enough), 1)
+}
+
+// enough requests for one blow are ten: any server gets some.
+const enough = 10
 
 // queue has the requests of a phase that are still to be sent.
 type queue struct {

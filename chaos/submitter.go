@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -178,19 +179,24 @@ func (s *submitter) tell(op string, o occamy.Outcome) {
 }
 
 // sweep looks at the outcomes once more, when all is over: a second one must
-// not have replaced the first.
-func (s *submitter) sweep(ctx context.Context, ids []string) {
+// not have replaced the first, and none must be gone. It returns an error when
+// it could not look at all of them.
+func (s *submitter) sweep(ctx context.Context, ids []string) error {
 	var looking sync.WaitGroup
+	var failed atomic.Int64
 	next := make(chan string)
-	for range 8 {
+	for range 64 {
 		looking.Go(func() {
 			for id := range next {
 				o, err := s.client.Result(ctx, id)
-				if err != nil {
-					s.told.Write(record.Event{What: record.Problem, ID: id, Error: err.Error()})
-					continue
+				switch {
+				case err == nil:
+					s.tell("sweep", o)
+				case errors.Is(err, broker.ErrNotFound):
+					s.told.Write(record.Event{What: record.Missing, ID: id})
+				default:
+					failed.Add(1)
 				}
-				s.tell("sweep", o)
 			}
 		})
 	}
@@ -199,4 +205,8 @@ func (s *submitter) sweep(ctx context.Context, ids []string) {
 	}
 	close(next)
 	looking.Wait()
+	if n := failed.Load(); n > 0 {
+		return fmt.Errorf("no second look at %d of %d outcomes: %w", n, len(ids), ctx.Err())
+	}
+	return nil
 }

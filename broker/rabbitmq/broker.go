@@ -19,6 +19,7 @@ type Broker struct {
 	in        *link // for all but publishing
 	out       *link // for publishing
 	pub       publishers
+	freshPub  freshPublishers
 	setup     setup
 	sessions  sessions
 	hub       hub
@@ -70,6 +71,8 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	b.in, b.out = newLink(b, "consume"), newLink(b, "publish")
 	b.pub.name, b.pub.gate = rand.Text(), make(chan struct{}, 1)
 	b.pub.gate <- struct{}{}
+	b.freshPub.opening = make(chan struct{}, 1)
+	b.freshPub.opening <- struct{}{}
 	b.setup.reset()
 	life, cut := context.WithCancel(context.Background())
 	b.cut = cut

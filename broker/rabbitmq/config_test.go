@@ -69,6 +69,31 @@ func TestCredentialsOfTheConfigAreForURLsWithoutAny(t *testing.T) {
 	}
 }
 
+// A password that is not escaped makes an address of something else, of which
+// parts would be shown.
+func TestAPasswordThatIsNotEscapedIsNotShown(t *testing.T) {
+	for _, url := range []string{
+		"amqp://user:12/secret@host:5672/vhost", "amqp://user:12?secret@host", "amqp://user:12#secret@host",
+		"user:12/secret@host", "amqp://host,amqp://user:12/secret@host", "amqp://user:12,secret@host", "amqp://user:12,secret:x@host",
+		"amqp://user:se%cret@host", "amqp://user:se cret@host", "amqp://user:12/secret@host?auth_mechanism=plain",
+	} {
+		all, err := Config{URL: url}.parseURLs()
+		if err == nil {
+			t.Errorf("%s is taken for %v", url, all)
+		} else if strings.Contains(err.Error(), "12") || strings.Contains(err.Error(), "cret") {
+			t.Errorf("%s: the error shows the password: %v", url, err)
+		}
+	}
+	for _, url := range []string{
+		"amqp://user:12%2Fsecret@host:5672/vhost", "amqp://user:12@host/v%40host", "amqp://a:b@h1,amqp://a:b@h2", "h1,h2:1,amqps://h3",
+		"amqp://user:p@host?heartbeat=5&channel_max=10",
+	} {
+		if _, err := (Config{URL: url}).parseURLs(); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
 func TestReconnectDelayGrowsWithTheOutage(t *testing.T) {
 	for _, c := range []struct{ down, least, most time.Duration }{
 		{0, 37 * time.Millisecond, 63 * time.Millisecond},

@@ -52,6 +52,7 @@ type consumer struct {
 	lanes []*lane
 
 	paused   atomic.Bool // the server takes no requests
+	over     atomic.Bool // nor will it: Consume ends, whatever the server says now
 	restless atomic.Bool // some kind would use more credit
 	poked    chan struct{}
 	work     sync.WaitGroup  // what is settled without the intake
@@ -127,6 +128,9 @@ func (c *consumer) heed(ctx context.Context) {
 	}
 }
 
+// idle says whether requests are to come.
+func (c *consumer) idle() bool { return c.over.Load() || c.paused.Load() }
+
 func (c *consumer) pause(paused bool) {
 	c.paused.Store(paused)
 	for _, l := range c.lanes {
@@ -155,11 +159,17 @@ func (c *consumer) arrived(s *session, k *block, raw amqp.Delivery) {
 		return
 	}
 	switch {
+	case m.unreadable():
+		c.aside("bury", m, func(ctx context.Context) error {
+			return m.RejectFor(ctx, "its headers are nested too deeply, or too many, to be read")
+		})
 	case m.crashes >= c.b.cfg.MaxDeliver:
 		c.aside("bury", m, m.limitReached)
+	case m.suspect():
+		c.aside("set apart", m, m.setApart)
 	case m.uncounted():
 		c.aside("count", m, m.giveBack)
-	case c.paused.Load():
+	case c.idle():
 		c.aside("give back", m, m.giveBack)
 	default:
 		c.in.HandleRequest(m)
@@ -196,7 +206,7 @@ func (c *consumer) poke() {
 	}
 }
 
-// settled is told of each settlement.
+// settled is told of each settlement, and of credit that was given back.
 func (c *consumer) settled() {
 	if c.restless.Load() {
 		c.poke()

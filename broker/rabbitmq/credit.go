@@ -6,21 +6,25 @@ import "slices"
 type claim struct {
 	credit int // that it was given
 	used   int // the most that it had out of late
+
+	// content: it did not use the last credit that it got, so it is not given
+	// more for a while, although it uses all that it has.
+	content bool
 }
 
 // hungry says whether a kind used all that it was given, so that more may wait.
-func (c claim) hungry() bool { return c.used >= c.credit }
+func (c claim) hungry() bool { return c.used >= c.credit && !c.content }
 
 // share divides the credit of a server, which is its slots, among its kinds. Each
-// gets at least 1. Who uses less than it has keeps what it uses, and one more by
-// which it shows when it needs more; those who use all share the rest, max-min
-// fairly. While nobody wants more, all stays as it is.
+// gets at least 1. Who uses less than it has keeps what it uses; those who use
+// all share the rest, max-min fairly. While nobody wants more, all stays as it
+// is.
 func share(slots int, claims []claim) []int {
 	out := make([]int, len(claims))
 	sum, hungry := 0, false
 	for i, c := range claims {
-		out[i] = c.credit
-		sum += max(c.credit, 1)
+		out[i] = max(c.credit, 1)
+		sum += out[i]
 		hungry = hungry || c.hungry()
 	}
 	if !hungry && sum == max(slots, len(claims)) {
@@ -31,7 +35,7 @@ func share(slots int, claims []claim) []int {
 	for i, c := range claims {
 		order[i], need[i] = i, slots
 		if !c.hungry() {
-			need[i] = c.used + min(c.used, 1)
+			need[i] = c.used
 		}
 		need[i] = max(need[i], 1)
 	}

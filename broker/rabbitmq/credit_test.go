@@ -17,13 +17,14 @@ func TestShare(t *testing.T) {
 		{"what is over goes to some", 8, []claim{{}, {}, {}}, []int{2, 3, 3}},
 		{"one has all", 8, []claim{{}}, []int{8}},
 		{"each has at least one", 2, []claim{{}, {}, {}}, []int{1, 1, 1}},
-		{"nobody wants more", 8, []claim{{7, 3}, {1, 0}}, []int{7, 1}},
-		{"one wants more and the other nothing", 8, []claim{{4, 4}, {4, 0}}, []int{7, 1}},
-		{"one wants more and the other has a little", 8, []claim{{4, 4}, {4, 1}}, []int{6, 2}},
-		{"both want more", 8, []claim{{7, 7}, {1, 1}}, []int{4, 4}},
-		{"two want more, a third keeps what it uses", 12, []claim{{2, 2}, {6, 2}, {4, 4}}, []int{4, 3, 5}},
-		{"no more than its share is kept", 8, []claim{{1, 1}, {7, 6}}, []int{4, 4}},
-		{"more kinds than slots", 1, []claim{{1, 1}, {1, 0}, {1, 1}}, []int{1, 1, 1}},
+		{"nobody wants more", 8, []claim{{credit: 7, used: 3}, {credit: 1, used: 0}}, []int{7, 1}},
+		{"one wants more and the other nothing", 8, []claim{{credit: 4, used: 4}, {credit: 4, used: 0}}, []int{7, 1}},
+		{"one wants more and the other has a little", 8, []claim{{credit: 4, used: 4}, {credit: 4, used: 1}}, []int{7, 1}},
+		{"one wants more and the other is content", 8, []claim{{credit: 5, used: 5}, {credit: 3, used: 3, content: true}}, []int{5, 3}},
+		{"both want more", 8, []claim{{credit: 7, used: 7}, {credit: 1, used: 1}}, []int{4, 4}},
+		{"two want more, a third keeps what it uses", 12, []claim{{credit: 2, used: 2}, {credit: 6, used: 2}, {credit: 4, used: 4}}, []int{5, 2, 5}},
+		{"no more than its share is kept", 8, []claim{{credit: 1, used: 1}, {credit: 7, used: 6}}, []int{4, 4}},
+		{"more kinds than slots", 1, []claim{{credit: 1, used: 1}, {credit: 1, used: 0}, {credit: 1, used: 1}}, []int{1, 1, 1}},
 	} {
 		if got := share(c.slots, c.claims); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
@@ -38,7 +39,7 @@ func TestShareGivesAllAndLeavesNobodyOut(t *testing.T) {
 		claims := make([]claim, 1+rng.IntN(6))
 		for i := range claims {
 			credit := rng.IntN(slots + 1)
-			claims[i] = claim{credit, rng.IntN(credit + 1)}
+			claims[i] = claim{credit: credit, used: rng.IntN(credit + 1), content: rng.IntN(4) == 0}
 		}
 		sum := 0
 		got := share(slots, claims)

@@ -35,16 +35,27 @@ type address struct {
 // have a password.
 func (c Config) parseURLs() ([]address, error) {
 	var out []address
+	bare := false // an address before had no credentials
 	for s := range strings.SplitSeq(c.URL, ",") {
 		if s = strings.TrimSpace(s); s == "" {
 			continue
 		}
-		if !strings.Contains(s, "://") {
-			s = "amqp://" + s
+		scheme, rest, ok := strings.Cut(s, "://")
+		if !ok {
+			scheme, rest = "amqp", s
 		}
+		// What would be taken for something else than was meant might be shown.
+		where, more := rest, ""
+		if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+			where, more = rest[:end], rest[end:]
+		}
+		credentials := strings.Contains(where, "@")
+		broken := strings.Contains(more, "@") || bare && credentials && !ok
+		bare = bare || !credentials
+		s = scheme + "://" + rest
 		uri, err := amqp.ParseURI(s)
-		if err != nil {
-			return nil, fmt.Errorf("rabbitmq: address %d of the URL cannot be read; want amqp://user:password@host:port/vhost or amqps://…, with reserved characters in the user, password and vhost percent-encoded", len(out)+1)
+		if err != nil || broken {
+			return nil, fmt.Errorf("rabbitmq: address %d of the URL cannot be read; want amqp://user:password@host:port/vhost or amqps://…, with reserved characters and commas in the user, password and vhost percent-encoded", len(out)+1)
 		}
 		if (c.User != "" || c.Password != "") && !strings.Contains(s, "@") {
 			uri.Username, uri.Password = c.User, c.Password
@@ -178,7 +189,7 @@ func (c Config) dial(ctx context.Context, a address, role string) (*amqp.Connect
 	for i := range auth {
 		auth[i] = outspoken{auth[i], properties}
 	}
-	ac, err := amqp.Open(conn, amqp.Config{
+	ac, err := amqp.Open(newSieve(conn), amqp.Config{
 		SASL: auth, Vhost: a.Vhost, Heartbeat: heartbeat, Properties: properties, Locale: "en_US",
 		ChannelMax: a.ChannelMax, FrameSize: frameSize,
 	})

@@ -26,6 +26,9 @@ func (b *Broker) Crash() {
 	b.cut()
 }
 
+// IsBlocked says whether the broker has said that it takes no messages.
+func (b *Broker) IsBlocked() bool { return b.out.blocked() != nil }
+
 // Sweep removes what a world has left on the broker.
 func (b *Broker) Sweep(ctx context.Context) error {
 	kinds, err := b.Queues(ctx)

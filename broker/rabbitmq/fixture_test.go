@@ -32,6 +32,10 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
+func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
+}
+
 // nodeURL is the broker that the tests share.
 func nodeURL(t testing.TB) string {
 	t.Helper()

@@ -16,9 +16,14 @@ type lane struct {
 	kind string
 	wake chan struct{} // holds one token when there is reason to adjust
 
+	patience time.Duration // with a broker that does not answer; of the goroutine of run
+
 	mu      sync.Mutex
-	target  int      // the credit that it should have
-	session *session // nil while there is none
+	target  int  // the credit that it should have
+	grown   bool // it has got more since the last claim
+	doubt   time.Duration
+	content time.Time // until when it gets no more, since it did not use what it got
+	session *session  // nil while there is none
 }
 
 func (l *lane) rouse() {
@@ -31,13 +36,14 @@ func (l *lane) rouse() {
 // aim sets the credit that the lane should have.
 func (l *lane) aim(credit int) {
 	l.mu.Lock()
+	l.grown = credit > l.target
 	l.target = credit
 	l.mu.Unlock()
 	l.rouse()
 }
 
 func (l *lane) goal() int {
-	if l.c.paused.Load() {
+	if l.c.idle() {
 		return 0
 	}
 	l.mu.Lock()
@@ -58,20 +64,39 @@ func (l *lane) held() int {
 	return 0
 }
 
+// How long a lane that did not use the last credit it got gets no more: longer
+// each time, so that consumers do not come and go.
+const (
+	leastDoubt = 100 * time.Millisecond
+	mostDoubt  = 2 * time.Second
+)
+
 // claim says what the lane made of its credit. While it has not drawn all of it,
 // it does not ask for more.
 func (l *lane) claim() claim {
 	l.mu.Lock()
-	s, target := l.session, l.target
-	l.mu.Unlock()
-	if s == nil {
-		return claim{credit: target}
+	defer l.mu.Unlock()
+	c := claim{credit: l.target}
+	if l.session == nil {
+		return c
 	}
-	peak, drawn := s.claim()
-	if drawn < target {
-		peak = min(peak, target-1)
+	peak, less, held := l.session.claim()
+	if less {
+		l.c.poke() // to look again when that has lasted a while
 	}
-	return claim{credit: target, used: peak}
+	c.used = peak
+	switch {
+	case held < l.target:
+		c.content = true
+	case peak >= l.target && l.grown:
+		l.grown, l.doubt = false, 0
+	case l.grown:
+		l.grown, l.doubt = false, min(max(2*l.doubt, leastDoubt), mostDoubt)
+		l.content = time.Now().Add(l.doubt)
+		time.AfterFunc(l.doubt, l.c.poke)
+	}
+	c.content = c.content || time.Now().Before(l.content)
+	return c
 }
 
 // run consumes until ctx ends, again when the session is over.
@@ -124,25 +149,34 @@ func (l *lane) serve(ctx context.Context) error {
 	soon := time.NewTimer(time.Hour)
 	defer soon.Stop()
 	for {
-		if err := l.adjust(s); err != nil {
+		answered := l.mind()
+		changed, err := l.adjust(s)
+		answered()
+		if err != nil {
 			s.fail(err)
 			return err
 		}
-		wake := l.wake
-		if s.hasLeftover() {
-			// Credit comes back by the piece: take it up together.
-			wake = nil
-			soon.Reset(balanceTime)
+		l.patience = leastPatience
+		if changed {
+			l.c.settled() // what this lane gave back another may take
 		}
 		select {
-		case <-wake:
-		case <-soon.C:
+		case <-l.wake:
+			if s.hasLeftover() {
+				// Credit comes back by the piece: take it up together.
+				soon.Reset(balanceTime)
+				select {
+				case <-soon.C:
+				case <-s.life.Done():
+				case <-ctx.Done():
+				}
+			}
 		case <-s.life.Done():
 			b.setup.forget("kind " + l.kind)
 			return context.Cause(s.life)
 		case <-ctx.Done():
-			l.c.paused.Store(true)
-			_, err := abandon(l.c.spare, func() (struct{}, error) { return struct{}{}, l.adjust(s) }, func(struct{}) {})
+			l.c.over.Store(true)
+			_, err := abandon(l.c.spare, func() (bool, error) { return l.adjust(s) }, func(bool) {})
 			if err != nil {
 				s.fail(err)
 				return err
@@ -153,23 +187,53 @@ func (l *lane) serve(ctx context.Context) error {
 	}
 }
 
-// adjust brings the session to the credit that the lane should have, as far as
-// what is out allows.
-func (l *lane) adjust(s *session) error {
-	goal := l.goal()
-	if err := s.dropBlocks(goal); err != nil {
-		return err
+// How long a lane waits for the answer to a consume.
+const (
+	leastPatience = 500 * time.Millisecond
+	mostPatience  = 8 * time.Second
+)
+
+// mind sees to it that the broker answers. A quorum queue that is about to
+// start loses what it is asked: RabbitMQ answers after a minute, by closing the
+// connection. So that is dropped, unless somebody has work from it.
+func (l *lane) mind() (answered func()) {
+	wait := max(l.patience, leastPatience)
+	l.patience = min(2*wait, mostPatience)
+	var again *time.Timer
+	var mu sync.Mutex
+	mu.Lock()
+	defer mu.Unlock()
+	again = time.AfterFunc(wait, func() {
+		if !l.c.b.sessions.busy() {
+			l.c.b.in.drop()
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		again.Reset(wait)
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		again.Stop()
 	}
-	if goal <= s.held() {
-		return nil
+}
+
+// adjust brings the session to the credit that the lane should have, as far as
+// what is out allows. It says whether it had to do anything.
+func (l *lane) adjust(s *session) (changed bool, err error) {
+	goal := l.goal()
+	changed, err = s.dropBlocks(goal)
+	if err != nil || goal <= s.held() {
+		return changed, err
 	}
 	if k := s.smallest(); k != nil {
 		if err := s.drop(k); err != nil {
-			return err
+			return true, err
 		}
 	}
 	if more := goal - s.held(); more > 0 {
-		return s.draw(more)
+		return true, s.draw(more)
 	}
-	return nil
+	return true, nil
 }

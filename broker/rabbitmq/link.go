@@ -104,6 +104,9 @@ func (l *link) failed(err error) (final bool) {
 	return final
 }
 
+// closeTime is how long the broker may take to say goodbye.
+const closeTime = 2 * time.Second
+
 // hold keeps conn until it breaks or ctx ends.
 func (l *link) hold(ctx context.Context, a address, conn *amqp.Connection, raw net.Conn) {
 	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
@@ -127,7 +130,9 @@ func (l *link) hold(ctx context.Context, a address, conn *amqp.Connection, raw n
 			return
 		case <-ctx.Done():
 			l.setDown(nil)
-			_ = conn.CloseDeadline(time.Now().Add(2 * time.Second)) // it is gone in any case
+			late := time.AfterFunc(closeTime, func() { _ = raw.Close() }) // one that is blocked is not heard
+			defer late.Stop()
+			_ = conn.Close() // it is gone in any case
 			return
 		}
 	}
@@ -172,6 +177,15 @@ func (l *link) setDown(e *amqp.Error) {
 	}
 	l.conn, l.raw = nil, nil
 	l.up = make(chan struct{})
+}
+
+// drop breaks the connection, so that another is made.
+func (l *link) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.raw != nil {
+		_ = l.raw.Close()
+	}
 }
 
 func (l *link) setFree(free bool, why string) {
@@ -282,8 +296,11 @@ func (l *link) inVain(ctx context.Context) error {
 // inVain says why ctx ended before there was an answer.
 func inVain(ctx context.Context, last error) error {
 	err := ended(ctx)
-	if last == nil || errors.Is(last, ctx.Err()) {
+	switch {
+	case last == nil:
 		return fmt.Errorf("rabbitmq: %w", err)
+	case errors.Is(last, err):
+		return last // it says so itself
 	}
 	return fmt.Errorf("rabbitmq: %w; the last try: %w", err, last)
 }

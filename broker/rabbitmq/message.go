@@ -42,6 +42,7 @@ const (
 var (
 	_ occamy.Message          = (*delivery)(nil)
 	_ occamy.LossNotifier     = (*delivery)(nil)
+	_ occamy.Releaser         = (*delivery)(nil)
 	_ occamy.DelayedRequeuer  = (*delivery)(nil)
 	_ occamy.ReasonedRejecter = (*delivery)(nil)
 	_ occamy.Attempter        = (*delivery)(nil)
@@ -54,7 +55,9 @@ func newDelivery(s *session, k *block, raw amqp.Delivery) *delivery {
 	if _, ok := m.headers[s.c.keys.Kind]; !ok {
 		m.headers[s.c.keys.Kind] = s.kind // published without Occamy
 	}
-	m.id, _ = broker.HeaderString(m.headers, s.c.keys.RequestID)
+	if id, _ := broker.HeaderString(m.headers, s.c.keys.RequestID); broker.CheckID(id) == nil {
+		m.id = id // else it names nothing, and may be as long as a frame
+	}
 	if m.key = m.id; m.key == "" {
 		if origin := first(text(raw.Headers, hdrOrigin), raw.MessageId); origin != "" {
 			m.key = "\x00" + origin
@@ -86,6 +89,9 @@ func (m *delivery) uncounted() bool {
 	return m.raw.Redelivered && !counts
 }
 
+// unreadable says whether the sieve has taken its headers away.
+func (m *delivery) unreadable() bool { return m.raw.Headers[hdrUnreadable] == true }
+
 func (m *delivery) Headers() occamy.Headers { return m.headers }
 func (m *delivery) Body() []byte            { return m.raw.Body }
 func (m *delivery) Attempt() int            { return m.attempt }
@@ -106,6 +112,10 @@ func (m *delivery) NotifyLost(f func()) {
 		f()
 	}
 }
+
+// Release implements occamy.Releaser: else the broker would leave the request, and
+// the credit that it takes, with the server until the connection ends.
+func (m *delivery) Release() { go m.s.refuse(m, true) }
 
 // Ack implements occamy.Message. AMQP has no answer to an ack: when the
 // connection breaks just then, the request may be delivered again. The progress
@@ -131,9 +141,15 @@ func (m *delivery) Reject(ctx context.Context, requeue bool) error {
 
 // RequeueAfter publishes a copy, which bears the counts of this delivery and
 // goes to the end of its queue, and then acks the original: to give that back
-// would count as a crash.
+// would count as a crash. That is what becomes of one that is too large to copy,
+// so that it comes back at all.
 func (m *delivery) RequeueAfter(ctx context.Context, delay time.Duration) error {
-	return m.replace(ctx, m.copy(m.attempt, m.crashes), delay)
+	err := m.replace(ctx, m.copy(m.attempt, m.crashes), delay)
+	if errors.Is(err, occamy.ErrTooLarge) {
+		m.s.refuse(m, true)
+		return nil
+	}
+	return err
 }
 
 // giveBack requeues what nobody was given. For a message that a classic queue
@@ -161,6 +177,7 @@ func (m *delivery) publishing(h amqp.Table) amqp.Publishing {
 		Headers:         h,
 		ContentType:     m.raw.ContentType,
 		ContentEncoding: m.raw.ContentEncoding,
+		Priority:        m.raw.Priority,
 		CorrelationId:   m.raw.CorrelationId,
 		ReplyTo:         m.raw.ReplyTo,
 		Timestamp:       m.raw.Timestamp,
@@ -228,7 +245,7 @@ func (m *delivery) publishDead(ctx context.Context, reason string, attempts int)
 	h[hdrDeliveries] = int64(attempts)
 	h[hdrTime] = time.Now().UnixNano()
 	h[hdrKind], h[hdrID] = m.s.kind, m.id
-	if kind, ok := broker.HeaderString(m.headers, m.s.c.keys.Kind); ok {
+	if kind, _ := broker.HeaderString(m.headers, m.s.c.keys.Kind); broker.CheckKind(kind) == nil {
 		h[hdrKind] = kind
 	}
 	h[hdrReason] = ""

@@ -68,7 +68,7 @@ func (b *Broker) publishToStream(ctx context.Context, id string, msg amqp.Publis
 		if err := b.ensureStream(ctx, n); err != nil {
 			return err
 		}
-		err := b.publish(ctx, b.names.event, outcomeKey(n), true, msg)
+		err := b.publishBy(ctx, fresh, b.names.event, outcomeKey(n), true, msg)
 		if !errors.Is(err, errNoRoute) {
 			return err
 		}

@@ -37,6 +37,19 @@ const (
 // large an error that wraps occamy.ErrTooLarge. What msg refers to is the
 // caller's again when publish returns.
 func (b *Broker) publish(ctx context.Context, exchange, key string, mandatory bool, msg amqp.Publishing) error {
+	return b.publishBy(ctx, shared, exchange, key, mandatory, msg)
+}
+
+// way is over which channel a message is published.
+type way int
+
+const (
+	shared way = iota // with all others
+	fresh             // with those of the same moment; for streams
+	alone
+)
+
+func (b *Broker) publishBy(ctx context.Context, over way, exchange, key string, mandatory bool, msg amqp.Publishing) error {
 	if err := b.fits(&msg); err != nil {
 		return err
 	}
@@ -44,15 +57,17 @@ func (b *Broker) publish(ctx context.Context, exchange, key string, mandatory bo
 		msg.MessageId = b.messageID()
 	}
 	j := job{exchange: exchange, key: key, mandatory: mandatory, msg: msg}
-	alone := len(msg.Body) >= largeBody
+	if len(msg.Body) >= largeBody {
+		over = alone
+	}
 	for try := 0; ; try++ {
-		err := b.publishOnce(ctx, j, alone)
+		err := b.publishOnce(ctx, j, over)
 		var closed *amqp.Error
 		switch {
-		case errors.As(err, &closed) && closed.Server && closed.Recover && !alone:
+		case errors.As(err, &closed) && closed.Server && closed.Recover && over != alone:
 			// One of those that shared the channel was at fault; alone it
 			// will show which.
-			alone = true
+			over = alone
 			continue
 		case passing(err):
 		default:
@@ -93,19 +108,16 @@ func publishError(err error) error {
 	return err
 }
 
-// publishOnce publishes over the channel that all share, or alone over one of
-// its own.
-func (b *Broker) publishOnce(ctx context.Context, j job, alone bool) error {
+// publishOnce publishes over the channel that its way says.
+func (b *Broker) publishOnce(ctx context.Context, j job, over way) error {
 	if err := b.untilFree(ctx); err != nil {
 		return err
 	}
-	p, err := b.publisher(ctx, alone)
+	p, leave, err := b.publisher(ctx, over)
 	if err != nil {
 		return err
 	}
-	if alone {
-		defer p.leave()
-	}
+	defer leave()
 	select {
 	case p.places <- struct{}{}:
 	case <-p.over:
@@ -127,9 +139,14 @@ func (b *Broker) publishOnce(ctx context.Context, j job, alone bool) error {
 		return b.unconfirmed(ctx)
 	}
 	err = p.await(ctx, &j)
+	if errors.Is(err, errUnanswered) {
+		p.leave() // so that all who wait for it try over another
+		<-p.places
+		return errCut
+	}
 	if errors.Is(err, errAbandoned) {
 		go func() {
-			_ = p.await(context.Background(), &j) // ends with the channel
+			_ = p.await(context.Background(), &j) // ends with the channel at the latest
 			<-p.places
 		}()
 		return b.unconfirmed(ctx)

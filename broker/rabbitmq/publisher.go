@@ -5,12 +5,21 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// errAbandoned: ctx ended before the confirmation came.
-var errAbandoned = errors.New("rabbitmq: nobody waits for the confirmation")
+var (
+	// errAbandoned: ctx ended before the confirmation came.
+	errAbandoned = errors.New("rabbitmq: nobody waits for the confirmation")
+	// errUnanswered: it did not come within confirmTime.
+	errUnanswered = errors.New("rabbitmq: the broker does not confirm")
+)
+
+// confirmTime is how long the broker may take to confirm a message, or to say
+// that it cannot. When the leader of a queue was killed, RabbitMQ may do neither.
+const confirmTime = 8 * time.Second
 
 // inFlight is how many messages may wait for their confirmation.
 const inFlight = 1024
@@ -33,6 +42,8 @@ type publisher struct {
 	places chan struct{} // one for each message in flight
 	over   chan struct{} // closed with the channel
 
+	blocked func() error // why the broker reads nothing now, nil when it does
+
 	mu       sync.Mutex
 	err      *amqp.Error // why the channel was closed
 	returns  chan amqp.Return
@@ -49,12 +60,24 @@ type job struct {
 	confirmation *amqp.DeferredConfirmation
 }
 
-// publisher returns the channel that all share, or opens one for the caller
-// alone, who leaves it.
-func (b *Broker) publisher(ctx context.Context, alone bool) (*publisher, error) {
-	if alone {
-		return b.newPublisher(ctx)
+// publisher returns a channel, which the caller leaves when its message is
+// confirmed or not to be waited for.
+func (b *Broker) publisher(ctx context.Context, over way) (p *publisher, leave func(), err error) {
+	switch over {
+	case fresh:
+		return b.freshPub.join(ctx, b)
+	case alone:
+		if p, err = b.newPublisher(ctx); err != nil {
+			return nil, nil, err
+		}
+		return p, p.leave, nil
 	}
+	p, err = b.sharedPublisher(ctx)
+	return p, func() {}, err
+}
+
+// sharedPublisher returns the channel that all share.
+func (b *Broker) sharedPublisher(ctx context.Context) (*publisher, error) {
 	if p := b.pub.current(); p != nil {
 		return p, nil
 	}
@@ -109,6 +132,7 @@ func (b *Broker) newPublisher(ctx context.Context) (*publisher, error) {
 			jobs:     make(chan *job),
 			places:   make(chan struct{}, inFlight),
 			over:     make(chan struct{}),
+			blocked:  b.out.blocked,
 			returns:  ch.NotifyReturn(make(chan amqp.Return, inFlight)),
 			returned: make(map[string]bool),
 		}
@@ -152,10 +176,20 @@ func (p *publisher) await(ctx context.Context, j *job) error {
 	if j.confirmation == nil {
 		return p.closed()
 	}
-	select {
-	case <-j.confirmation.Done():
-	case <-ctx.Done():
-		return errAbandoned
+	late := time.NewTimer(confirmTime)
+	defer late.Stop()
+	for waits := true; waits; {
+		select {
+		case <-j.confirmation.Done():
+			waits = false
+		case <-late.C:
+			if p.blocked() == nil {
+				return errUnanswered
+			}
+			late.Reset(confirmTime) // it was not read yet; another would make it two
+		case <-ctx.Done():
+			return errAbandoned
+		}
 	}
 	switch {
 	case j.confirmation.Acked() && j.mandatory && p.wasReturned(j.msg.MessageId):

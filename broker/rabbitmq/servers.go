@@ -74,7 +74,8 @@ func (b *Broker) present(s *sitting) error {
 		return err
 	}
 	go func() { // ends with the channel
-		for range nothing { // what somebody else published is of no use to anybody
+		for d := range nothing { // what somebody else published is of no use to anybody
+			_ = d.Ack(false) // a failure ends the channel
 		}
 		s.fail(errCut)
 	}()

@@ -207,6 +207,7 @@ func TestWhatMustBeFound(t *testing.T) {
 		}, 0, 1, "wrong: r1: its result is"},
 		{"an outcome that was told and not kept", func(f *forgery) {
 			f.drop(func(e record.Event) bool { return e.ID == "r1" && e.Op == "sweep" })
+			f.add("client", 9100, record.Event{What: record.Missing, ID: "r1"})
 		}, 0, 1, "wrong: r1: its outcome was not there any more when all was over"},
 		{"sender and server agree on a wrong result", func(f *forgery) {
 			f.change("r1", record.Sent, func(e *record.Event) { e.Result = "abc" })
@@ -403,6 +404,28 @@ func TestPoison(t *testing.T) {
 				t.Errorf("verdict %+v, status %d; want %q; told:\n%s", v, status, c.told, told)
 			}
 		})
+	}
+}
+
+// A process that dies of poison later excuses nothing that was run again before.
+func TestPoisonExcusesNothingBeforeIt(t *testing.T) {
+	f := poisoned()
+	f.add("s1", 5002, record.Event{What: record.DoStart, ID: "r3", Server: "s1", PID: 31, Attempt: 1})
+	f.add("s1", 5004, record.Event{What: record.DoEnd, ID: "r3", Server: "s1", PID: 31, Attempt: 1})
+	f.add("s2", 5006, record.Event{What: record.DoStart, ID: "r3", Server: "s2", PID: 22, Attempt: 2})
+	f.add("s2", 5008, record.Event{What: record.DoEnd, ID: "r3", Server: "s2", PID: 22, Attempt: 2})
+	if v, told, status := f.judged(t); status != 1 || !strings.Contains(told, "wrong: r3: ran on s1 (31)") {
+		t.Errorf("verdict %+v, status %d; told:\n%s", v, status, told)
+	}
+}
+
+// A run of nothing proves nothing.
+func TestARunWithoutRequestsIsNoProof(t *testing.T) {
+	f := &forgery{logs: make(map[string][]record.Event)}
+	f.add("orchestrator", 0, record.Event{What: record.Run, Broker: "nats"})
+	f.add("orchestrator", 10, record.Event{What: record.Closing})
+	if v, told, status := f.judged(t); status != 1 {
+		t.Errorf("verdict %+v, status %d; told:\n%s", v, status, told)
 	}
 }
 

@@ -32,6 +32,7 @@ type request struct {
 	settled   []record.Event
 	outcomes  []record.Event
 	dead      []record.Event
+	missing   bool // the second look found no outcome
 	helpers   int
 	preempted int
 }
@@ -115,6 +116,8 @@ func (c *course) take(e record.Event) {
 		r.settled = append(r.settled, e)
 	case record.Outcome:
 		r.outcomes = append(r.outcomes, e)
+	case record.Missing:
+		r.missing = true
 	case record.Dead:
 		r.dead = append(r.dead, e)
 	case record.HelperStart:

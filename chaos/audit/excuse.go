@@ -38,7 +38,7 @@ func (c *course) excused(r *request, a, b record.Event) bool {
 	}
 	for _, d := range c.deaths {
 		poisoned := c.poisoned[a.PID]
-		if d.PID == a.PID && !poisoned.IsZero() && !d.Time.Before(a.Time) {
+		if d.PID == a.PID && !poisoned.IsZero() && !poisoned.After(b.Time) && !d.Time.Before(a.Time) {
 			return true
 		}
 	}
@@ -77,6 +77,8 @@ func (c *course) story(torn []string) (found []finding) {
 	}
 	if c.run.What == "" {
 		wrong("the log does not say how the run was meant")
+	} else if c.run.Requests < 1 {
+		wrong("the run was of no requests")
 	}
 	for _, f := range c.failures {
 		wrong("the run failed: %s", f)

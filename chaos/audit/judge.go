@@ -135,7 +135,7 @@ func (r *request) whole(lost, wrong func(string, ...any)) {
 	case !slices.ContainsFunc(r.ends, func(e record.Event) bool { return e.Error == "" }):
 		lost("it has an outcome, but no run of it came to its end")
 	}
-	if len(r.outcomes) > 0 && !slices.ContainsFunc(r.outcomes, func(o record.Event) bool { return o.Op == "sweep" }) {
+	if len(r.outcomes) > 0 && r.missing {
 		wrong("its outcome was not there any more when all was over")
 	}
 	for _, o := range r.outcomes {

@@ -38,6 +38,7 @@ const (
 	// Outcome: ID, Status, Result, Attempt, Error (the reason), as the client
 	// was told; Op is "wait" or "sweep", a second look at the end.
 	Outcome What = "outcome"
+	Missing What = "missing" // ID: the second look found none
 )
 
 // Events of a server process.

@@ -43,7 +43,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	broker := memory.New(memory.Options{}) // nats.Open(ctx, nats.Config{URL: …}) past one process
+	broker := memory.New(memory.Options{}) // nats.Open or rabbitmq.Open past one process
 	go func() {
 		if err := server.Serve(context.Background(), broker); err != nil {
 			log.Fatal(err)
