@@ -226,7 +226,9 @@ type errorMonitor func(error)
 func (f errorMonitor) RecordError(err error) { f(err) }
 
 // ordinary tells whether an error is of what ordinary operation drops: help that
-// came too late, and words to a task that has just ended.
+// came or was asked for too late, and words to a task that has just ended.
 func ordinary(err error) bool {
-	return errors.Is(err, occamy.ErrOfferDropped) || errors.Is(err, occamy.ErrControlDropped)
+	var task *occamy.TaskError
+	late := errors.Is(err, occamy.ErrTimeout) && errors.As(err, &task) && task.Status == occamy.External
+	return late || errors.Is(err, occamy.ErrOfferDropped) || errors.Is(err, occamy.ErrControlDropped)
 }

@@ -444,6 +444,27 @@ func TestWithoutABrokerVerbsFailSoonWithAHint(t *testing.T) {
 	}
 }
 
+func TestServeIsSilentAboutOrdinaryOperation(t *testing.T) {
+	of := func(status occamy.Status, err error) error {
+		return &occamy.TaskError{ID: "t", Kind: "route", Status: status, Err: err}
+	}
+	for _, tc := range []struct {
+		err  error
+		want bool
+	}{
+		{of(occamy.External, occamy.ErrTimeout), true},
+		{of(occamy.Internal, occamy.ErrOfferDropped), true},
+		{of(occamy.Protected, occamy.ErrControlDropped), true},
+		{of(occamy.Protected, occamy.ErrTimeout), false},
+		{of(occamy.External, occamy.ErrDetails), false},
+		{occamy.ErrTimeout, false},
+	} {
+		if got := ordinary(tc.err); got != tc.want {
+			t.Errorf("%v: %t, want %t", tc.err, got, tc.want)
+		}
+	}
+}
+
 // A line of progress is short, whatever a task reports.
 func TestPlainProgressIsShort(t *testing.T) {
 	out := newOutput()
