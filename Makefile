@@ -14,7 +14,7 @@ MODULES     := $(patsubst %/go.mod,%,$(wildcard go.mod */go.mod))
 MODULES     := $(patsubst go.mod,.,$(MODULES))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race cover fuzz bench bench-once chaos chaos-short fmt vet lint ci clean
+.PHONY: help demo build test race cover fuzz bench bench-once flood chaos chaos-short fmt vet lint ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ bench: ## measure what the library must reach (ROWS='request preempt' for some r
 bench-once: ## run each benchmark once, to see that it works
 	scripts/test -run '^$$' -bench . -benchtime 1x
 	cd bench && $(GO) test -tags services -count=1 ./...
+
+flood: ## send 1 GB of garbage to the port of the embedded broker while a client works
+	OCCAMY_FLOOD_BYTES=1000000000 $(GO) test -count=1 -v -run TheEmbeddedBrokerWithstandsAFlood ./cmd/occamy
 
 chaos: ## break things while requests run (BROKER=rabbitmq REQUESTS=600 FAULT=leader_killed POISON=3 KEEP=1)
 	@cd chaos && $(GO) build -o ../bin/chaos . && exec ../bin/chaos -broker '$(BROKER)' -requests '$(REQUESTS)' -fault '$(FAULT)' -poison '$(POISON)'

@@ -110,8 +110,9 @@ func (p *pump) pullOnce(l *lane, n int, expires time.Duration, noWait bool) bool
 	return true
 }
 
-// leastPullBytes is what a pull may bring where messages are small.
-const leastPullBytes = 16 << 20
+// waiting is how many bytes the pulls of all lanes may have wait for the
+// connection, where one message is not larger than its lane's part.
+const waiting = 32 << 20
 
 // pullBytes is how many bytes a pull of n messages may bring, 0 for any number:
 // NATS cuts the connection of a client for which too much waits (max_pending,
@@ -119,8 +120,8 @@ const leastPullBytes = 16 << 20
 // message fits, or else did not when it was tried (see status).
 func (p *pump) pullBytes(l *lane, n int) int64 {
 	largest := p.b.nc.MaxPayload()
-	most := max(leastPullBytes, largest+1<<20)
-	if limit := int64(l.queue.maxBytes); l.unbounded || limit > 0 && limit < most || int64(n)*largest < most {
+	most := max(waiting/int64(len(p.lanes)), largest+1<<20)
+	if limit := int64(l.queue.maxBytes); l.unbounded || limit > 0 && limit < most || int64(n)*largest <= most {
 		return 0
 	}
 	return most

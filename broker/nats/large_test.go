@@ -59,16 +59,24 @@ func TestARequestThatIsLargerThanAPullBringsIsDelivered(t *testing.T) {
 	client := open(t, nats.Config{URL: ns.URL()})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	for i, size := range []int{1, size, 1, size, 1} {
-		if err := client.Submit(ctx, broker.Request{Kind: "k", ID: fmt.Sprint(i), Body: make([]byte, size)}); err != nil {
+	const requests = 50
+	for i := range requests {
+		n := 1
+		if i%20 == 10 {
+			n = size
+		}
+		if err := client.Submit(ctx, broker.Request{Kind: "k", ID: fmt.Sprint(i), Body: make([]byte, n)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	stopServer(t, ns)
 	ns = startServer(t, embedded.Config{Dir: dir, RelaxSync: true, MaxPayload: 1 << 20})
-	c := consume(t, open(t, nats.Config{URL: ns.URL()}), 4, "k")
-	for range 5 {
+	server := open(t, nats.Config{URL: ns.URL()})
+	c := consume(t, server, 64, "k", "l")
+	for range requests {
 		ack(t, c.next(t))
-		c.Free(1)
+	}
+	if n := server.Conn().Stats().OutMsgs; n > 4*requests {
+		t.Errorf("it sent %d messages for %d requests", n, requests)
 	}
 }

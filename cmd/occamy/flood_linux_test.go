@@ -25,8 +25,10 @@ const floodVar = "OCCAMY_FLOOD_BYTES"
 const (
 	floodBytes = 96 << 20 // by default
 	// floodMemory bounds the resident memory of a server that hosts its broker,
-	// whatever comes to the port, at its peak.
-	floodMemory = 3 << 29
+	// whatever comes to the port, at its peak: what may wait for the clients that
+	// read nothing (64 MiB for each of 8), half a GiB for all else, and twice
+	// that since a collector of garbage works by doubling.
+	floodMemory = 2 << 30
 )
 
 // process is 'occamy serve' in a process of its own.
