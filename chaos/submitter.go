@@ -185,7 +185,7 @@ func (s *submitter) sweep(ctx context.Context, ids []string) error {
 	var looking sync.WaitGroup
 	var failed atomic.Int64
 	next := make(chan string)
-	for range 64 {
+	for range 1024 { // RabbitMQ finds those of one stream together
 		looking.Go(func() {
 			for id := range next {
 				o, err := s.client.Result(ctx, id)

@@ -1,7 +1,8 @@
 package rabbitmq
 
 import (
-	"errors"
+	"context"
+	"math"
 	"sync/atomic"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -16,34 +17,6 @@ type block struct {
 	cancelled bool          // guarded by session.mu
 	draining  atomic.Bool   // as cancelled, for who does not hold mu
 	done      chan struct{} // closed when the last delivery has been taken in
-}
-
-var (
-	errCancelled = errors.New("rabbitmq: the broker cancelled the consumer")
-	errOver      = errors.New("rabbitmq: the channel is closed")
-)
-
-// held is the credit that the session has drawn and not given back.
-func (s *session) held() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.drawn + s.leftover
-}
-
-// hasLeftover says whether consumers that were cancelled have deliveries out.
-func (s *session) hasLeftover() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.leftover > 0
-}
-
-// claim says what the session used at most since it was asked last, whether it
-// uses less now, and what credit it has.
-func (s *session) claim() (peak int, less bool, held int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	peak, s.peak = s.peak, s.used
-	return peak, s.used < peak, s.drawn + s.leftover
 }
 
 // draw starts a consumer with that much credit.
@@ -142,3 +115,28 @@ func (s *session) smallest() *block {
 
 // maxBlocks is how many consumers a kind has at most.
 const maxBlocks = 6
+
+// settleUp returns once the broker has taken all acks. A quorum queue takes them
+// in the background: RabbitMQ holds back those beyond 32 that it has not taken,
+// and loses them when the channel is closed just then, so that the requests are
+// delivered again. To begin and end a consumer makes it catch up.
+func (s *session) settleUp() error {
+	k, err := s.start(1, amqp.Table{"x-priority": int32(math.MinInt32)}, s.giveBack)
+	if err != nil {
+		return err
+	}
+	return s.drop(k)
+}
+
+// giveBack takes in what comes while nobody wants it.
+func (s *session) giveBack(k *block, raw amqp.Delivery) {
+	m := newDelivery(s, k, raw)
+	if !s.add(m) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.life, giveBackTime)
+	defer cancel()
+	if err := m.giveBack(ctx); err != nil {
+		s.refuse(m, true)
+	}
+}

@@ -69,7 +69,9 @@ func TestAServerWorksOnAfterTheBrokerTookNothingForTooLong(t *testing.T) {
 		if err := server.Shutdown(within(t)); err != nil {
 			t.Error(err)
 		}
-		<-served
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
 	})
 	submit(t, b, "k", "r1")
 	select {

@@ -51,14 +51,15 @@ type consumer struct {
 	slots int
 	lanes []*lane
 
-	paused   atomic.Bool // the server takes no requests
-	over     atomic.Bool // nor will it: Consume ends, whatever the server says now
-	restless atomic.Bool // some kind would use more credit
-	poked    chan struct{}
-	work     sync.WaitGroup  // what is settled without the intake
-	spare    context.Context // for that work
-	giveUp   context.CancelFunc
-	fail     context.CancelCauseFunc
+	paused    atomic.Bool                     // the server takes no requests
+	over      atomic.Bool                     // nor will it: Consume ends, whatever the server says now
+	withdrawn atomic.Pointer[<-chan struct{}] // closed when the server takes none
+	restless  atomic.Bool                     // some kind would use more credit
+	poked     chan struct{}
+	work      sync.WaitGroup  // what is settled without the intake
+	spare     context.Context // for that work
+	giveUp    context.CancelFunc
+	fail      context.CancelCauseFunc
 }
 
 func newConsumer(b *Broker, in occamy.Intake, info occamy.Info) *consumer {
@@ -110,8 +111,13 @@ func (c *consumer) run(ctx context.Context) error {
 // shuts down.
 func (c *consumer) heed(ctx context.Context) {
 	for {
+		withdrawn := c.in.Withdrawn()
+		c.withdrawn.Store(&withdrawn)
+		if c.paused.Load() {
+			c.pause(false)
+		}
 		select {
-		case <-c.in.Withdrawn():
+		case <-withdrawn:
 		case <-ctx.Done():
 			return
 		}
@@ -124,12 +130,24 @@ func (c *consumer) heed(ctx context.Context) {
 			return
 		}
 		c.in.Release(n)
-		c.pause(false)
 	}
 }
 
-// idle says whether requests are to come.
-func (c *consumer) idle() bool { return c.over.Load() || c.paused.Load() }
+// idle says whether no requests are to come. The server says so before it hands
+// back what it has, which must not come back here.
+func (c *consumer) idle() bool {
+	if c.over.Load() || c.paused.Load() {
+		return true
+	}
+	if w := c.withdrawn.Load(); w != nil {
+		select {
+		case <-*w:
+			return true
+		default:
+		}
+	}
+	return false
+}
 
 func (c *consumer) pause(paused bool) {
 	c.paused.Store(paused)

@@ -17,6 +17,51 @@
 //	                           queue occamy.kinds            the kinds that there are
 //	                           queue occamy.servers          no message; its consumers are the servers
 //
+// A program that has exchanges and queues of its own for requests and dead
+// letters hands in their names ([Config.Names], [Config.Declared]).
+//
+// # Delivery
+//
+// RabbitMQ pushes requests up to a prefetch, its credit. Those of a server's kinds
+// sum up to its slots, at least 1 each; credit that one kind does not use goes to
+// one that does. A server that drains or shuts down gives back what nobody has
+// taken, by a copy.
+//
+// A requeue publishes a copy, at the end of the queue, and then acks the original,
+// so it counts towards no limit. A delayed one lies in a queue whose messages
+// expire into that of their kind; the delay is at most a fifth longer than asked.
+// A delivery is lost with its channel or connection: its task is stopped with
+// occamy.ErrDeliveryLost, it can no longer be settled, and RabbitMQ delivers it
+// again. After MaxDeliver of these it becomes a dead letter. A classic queue does
+// not count them, so there a copy that bears the count takes the place of a
+// message that comes again.
+//
+// Connections come back without an end to the tries, over all addresses in turn,
+// after waits of about an eighth of the outage, from 50 ms to 10 s. There are two,
+// so that one on which RabbitMQ takes no messages, as it is low on memory or disk,
+// does not keep acks and deliveries. Who publishes then waits, and is told why when
+// ctx ends.
+//
+// # What it promises
+//
+// Publications are confirmed, and repeated when the connection breaks before that:
+// a request that is submitted just then may be there twice, and run twice. AMQP
+// confirms no ack, so a request whose ack was under way when the connection broke
+// may run again. Nothing that was confirmed is lost as long as the queue keeps it.
+//
+// A quorum queue on a single node of RabbitMQ 3.10 may not come back when that node
+// is killed (it waits for others to agree with); one that is replicated, or a node
+// that is stopped in order, does.
+//
+// # What to set on the broker
+//
+// RabbitMQ takes a request from a server that has had it for consumer_timeout, 30
+// minutes by default, and closes the channel. From 3.12 on, the queue says how long
+// ([Config.ConsumerTimeout]); before that set consumer_timeout in rabbitmq.conf
+// above the longest task. [Config.MaxPayload] is to be no more than
+// max_message_size. The user needs the permissions to configure, write and read
+// what begins with Prefix and amq.gen-.
+//
 // # Control
 //
 // Control messages, commands and optional requests reach the servers that are

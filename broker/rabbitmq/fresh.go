@@ -25,7 +25,7 @@ type freshGroup struct {
 
 // join returns a channel on which nothing was published by anybody who is not of
 // the same moment. leave is called when the message is confirmed.
-func (f *freshPublishers) join(ctx context.Context, b *Broker) (p *publisher, leave func(), err error) {
+func (f *freshPublishers) join(ctx context.Context, b *Broker) (_ *publisher, leave func(), _ error) {
 	f.mu.Lock()
 	g := f.forming
 	first := g == nil
@@ -35,7 +35,7 @@ func (f *freshPublishers) join(ctx context.Context, b *Broker) (p *publisher, le
 	}
 	g.members++
 	f.mu.Unlock()
-	leave = func() {
+	done := func() {
 		f.mu.Lock()
 		g.members--
 		last := g.members == 0
@@ -52,18 +52,18 @@ func (f *freshPublishers) join(ctx context.Context, b *Broker) (p *publisher, le
 	case <-ctx.Done():
 		go func() {
 			<-g.opened
-			leave()
+			done()
 		}()
 		return nil, nil, b.unconfirmed(ctx)
 	}
 	if g.err != nil {
-		leave()
+		done()
 		if !first && ctx.Err() == nil {
 			return nil, nil, errCut // its ctx may have ended, ours has not
 		}
 		return nil, nil, g.err
 	}
-	return g.p, leave, nil
+	return g.p, done, nil
 }
 
 // open opens the channel of a group, after which nobody joins it any more.

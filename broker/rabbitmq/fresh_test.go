@@ -91,9 +91,21 @@ func TestAFreshChannelOutlivesWhoAskedForIt(t *testing.T) {
 		formed = b.freshPub.forming != nil
 		b.freshPub.mu.Unlock()
 	}
+	second := make(chan error, 1)
+	go func() {
+		_, _, err := b.publisher(gone, fresh)
+		second <- err
+	}()
+	for joined := false; !joined; {
+		b.freshPub.mu.Lock()
+		joined = b.freshPub.forming == nil || b.freshPub.forming.members == 2
+		b.freshPub.mu.Unlock()
+	}
 	leaveNow()
-	if err := <-first; err == nil {
-		t.Error("the first got a channel though its ctx had ended")
+	for _, c := range []chan error{first, second} {
+		if err := <-c; err == nil {
+			t.Error("got a channel though its ctx had ended")
+		}
 	}
 	b.freshPub.opening <- struct{}{}
 	_, leave, err := b.publisher(ctx, fresh)

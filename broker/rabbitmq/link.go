@@ -27,24 +27,23 @@ type link struct {
 	b    *Broker
 	role string
 
-	mu       sync.Mutex
-	conn     *amqp.Connection // nil while there is none
-	raw      net.Conn
-	epoch    uint64        // how many connections there have been
-	up       chan struct{} // closed while connected
-	free     chan struct{} // closed while the broker takes messages
-	isFree   bool
-	why      string        // it takes none
-	over     chan struct{} // closed when the connection is gone for good
-	err      error         // why, once over is closed
-	last     error         // what went wrong last, for who waits in vain
-	watchers map[chan struct{}]struct{}
+	mu     sync.Mutex
+	conn   *amqp.Connection // nil while there is none
+	raw    net.Conn
+	epoch  uint64        // how many connections there have been
+	up     chan struct{} // closed while connected
+	free   chan struct{} // closed while the broker takes messages
+	isFree bool
+	why    string        // it takes none
+	over   chan struct{} // closed when the connection is gone for good
+	err    error         // why, once over is closed
+	last   error         // what went wrong last, for who waits in vain
 }
 
 func newLink(b *Broker, role string) *link {
 	l := &link{
 		b: b, role: role, up: make(chan struct{}), free: make(chan struct{}), isFree: true,
-		over: make(chan struct{}), watchers: make(map[chan struct{}]struct{}),
+		over: make(chan struct{}),
 	}
 	close(l.free)
 	return l
@@ -160,12 +159,6 @@ func (l *link) setUp(conn *amqp.Connection, raw net.Conn) {
 	l.conn, l.raw = conn, raw
 	l.epoch++
 	close(l.up)
-	for w := range l.watchers {
-		select {
-		case w <- struct{}{}:
-		default:
-		}
-	}
 }
 
 func (l *link) setDown(e *amqp.Error) {
@@ -229,19 +222,6 @@ func (l *link) closed() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.err
-}
-
-// watch returns a channel that holds a token after each new connection.
-func (l *link) watch() (connected chan struct{}, stop func()) {
-	w := make(chan struct{}, 1)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.watchers[w] = struct{}{}
-	return w, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.watchers, w)
-	}
 }
 
 // wait returns the connection once there is one.

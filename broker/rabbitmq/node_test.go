@@ -1,4 +1,4 @@
-//go:build unix && services
+//go:build unix && services && !nonodes
 
 package rabbitmq_test
 
@@ -257,7 +257,7 @@ func TestTheLeaderOfTheQueueIsKilled(t *testing.T) {
 		case id := <-done:
 			ran[id]++
 			if len(ran) == n/3 && ran[id] == 1 {
-				killLeader(t, ctx, c, "occamy.request.k")
+				killLeader(ctx, t, c, "occamy.request.k")
 			}
 		case <-ctx.Done():
 			t.Fatalf("%d of %d requests completed", len(ran), n)
@@ -273,7 +273,7 @@ func TestTheLeaderOfTheQueueIsKilled(t *testing.T) {
 	t.Logf("%d of %d ran again", again, n)
 }
 
-func killLeader(t *testing.T, ctx context.Context, c *rabbitnode.Cluster, queue string) {
+func killLeader(ctx context.Context, t *testing.T, c *rabbitnode.Cluster, queue string) {
 	t.Helper()
 	out, err := c.Nodes[0].Ctl(ctx, "-q", "list_queues", "--no-table-headers", "name", "pid")
 	if err != nil {

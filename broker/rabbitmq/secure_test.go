@@ -1,4 +1,4 @@
-//go:build unix && services
+//go:build unix && services && !nonodes
 
 package rabbitmq_test
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 
@@ -38,13 +37,18 @@ type session struct {
 	leftover int       // deliveries that are out of consumers that were cancelled
 }
 
+var (
+	errCancelled = errors.New("rabbitmq: the broker cancelled the consumer")
+	errOver      = errors.New("rabbitmq: the channel is closed")
+)
+
 func newSession(l *lane, ch *amqp.Channel) *session {
 	s := &session{c: l.c, lane: l, kind: l.kind, ch: ch}
 	s.life, s.end = context.WithCancelCause(context.Background())
 	l.c.b.sessions.add(s)
 	closes := ch.NotifyClose(make(chan *amqp.Error, 1))
 	go func() {
-		var cause error = errOver
+		cause := errOver
 		if e := <-closes; e != nil {
 			cause = e
 		}
@@ -283,29 +287,27 @@ func (s *session) finish() {
 	}()
 }
 
-// settleUp returns once the broker has taken all acks. A quorum queue takes them
-// in the background: RabbitMQ holds back those beyond 32 that it has not taken,
-// and loses them when the channel is closed just then, so that the requests are
-// delivered again. To begin and end a consumer makes it catch up.
-func (s *session) settleUp() error {
-	k, err := s.start(1, amqp.Table{"x-priority": int32(math.MinInt32)}, s.giveBack)
-	if err != nil {
-		return err
-	}
-	return s.drop(k)
+// held is the credit that the session has drawn and not given back.
+func (s *session) held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drawn + s.leftover
 }
 
-// giveBack takes in what comes while nobody wants it.
-func (s *session) giveBack(k *block, raw amqp.Delivery) {
-	m := newDelivery(s, k, raw)
-	if !s.add(m) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(s.life, giveBackTime)
-	defer cancel()
-	if err := m.giveBack(ctx); err != nil {
-		s.refuse(m, true)
-	}
+// hasLeftover says whether consumers that were cancelled have deliveries out.
+func (s *session) hasLeftover() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leftover > 0
+}
+
+// claim says what the session used at most since it was asked last, whether it
+// uses less now, and what credit it has.
+func (s *session) claim() (peak int, less bool, held int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	peak, s.peak = s.peak, s.used
+	return peak, s.used < peak, s.drawn + s.leftover
 }
 
 // hold runs f while the session lasts: its context ends with it, and it is not
