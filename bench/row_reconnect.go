@@ -128,7 +128,8 @@ func natsOutage(p plan) (_ float64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, n.stop()) }()
-	b, err := nats.Open(ctx, nats.Config{URL: n.url})
+	url := n.url // also of the one that comes after it
+	b, err := nats.Open(ctx, nats.Config{URL: url})
 	if err != nil {
 		return 0, err
 	}
@@ -136,16 +137,16 @@ func natsOutage(p plan) (_ float64, err error) {
 
 	o := outage{
 		broker: b,
-		kill:   n.kill,
+		kill:   func() error { return n.kill() },
 		restart: func() error {
 			again, err := startNATS(dir, port)
 			if err == nil {
-				*n = *again
+				n = again
 			}
 			return err
 		},
 		knock: func(ctx context.Context) (at time.Time, err error) {
-			nc, err := natsgo.Connect(n.url, natsgo.Timeout(time.Second), natsgo.NoReconnect())
+			nc, err := natsgo.Connect(url, natsgo.Timeout(time.Second), natsgo.NoReconnect())
 			if err != nil {
 				return at, err
 			}
