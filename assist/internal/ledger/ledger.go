@@ -73,11 +73,24 @@ func New(cfg Config) *Ledger {
 	}
 }
 
-// Room says whether there is room for another unit. There always is for the
-// first one without a result, since all else may wait for it.
+// Room says whether there is room for another unit. There always is for one that
+// is done, and for the first that is not when nothing can be collected before.
 func (l *Ledger) Room() bool {
-	return !l.closed && (l.next <= l.done.low ||
-		len(l.open)+len(l.ready) < l.cfg.Window && l.bytes < l.cfg.Bytes)
+	switch {
+	case l.closed:
+		return false
+	case l.next < l.done.low, l.next == l.done.low && !l.collectable():
+		return true
+	}
+	return len(l.open)+len(l.ready) < l.cfg.Window && l.bytes < l.cfg.Bytes
+}
+
+func (l *Ledger) collectable() bool {
+	if l.cfg.Ordered {
+		_, ok := l.ready[l.taken]
+		return ok
+	}
+	return len(l.order) > 0
 }
 
 // Add adds the next unit. One whose result is there already is only counted.
