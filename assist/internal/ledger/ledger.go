@@ -79,13 +79,14 @@ func (l *Ledger) Room() bool {
 	switch {
 	case l.closed:
 		return false
-	case l.next < l.done.low, l.next == l.done.low && !l.collectable():
+	case l.next < l.done.low, l.next == l.done.low && !l.Collectable():
 		return true
 	}
 	return len(l.open)+len(l.ready) < l.cfg.Window && l.bytes < l.cfg.Bytes
 }
 
-func (l *Ledger) collectable() bool {
+// Collectable says whether a result can be collected.
+func (l *Ledger) Collectable() bool {
 	if l.cfg.Ordered {
 		_, ok := l.ready[l.taken]
 		return ok
@@ -131,9 +132,6 @@ func (l *Ledger) Units() (n uint64, all bool) { return l.next, l.closed }
 // Done is how many units have a result.
 func (l *Ledger) Done() uint64 { return l.done.len() }
 
-// Collected is how many results were collected.
-func (l *Ledger) Collected() uint64 { return l.taken }
-
 // Complete says whether each unit's result was collected.
 func (l *Ledger) Complete() bool { return l.closed && l.taken == l.next }
 
@@ -147,6 +145,9 @@ func (l *Ledger) Free() int {
 	}
 	return len(l.free)
 }
+
+// Untaken is how many units nobody has, whether they may be leased now or not.
+func (l *Ledger) Untaken() int { return len(l.free) }
 
 // full says whether too much waits to be collected. The first unit without a
 // result may be leased even then, since what waits may wait for it.
@@ -255,6 +256,28 @@ func (l *Ledger) Return(h Holder, keep ...uint64) {
 	for _, i := range slices.Clone(l.leases[h]) {
 		if !slices.Contains(keep, i) {
 			l.release(i)
+		}
+	}
+}
+
+// Unheard is how many units h has by grants after the given one.
+func (l *Ledger) Unheard(h Holder, heard uint64) (n int) {
+	for _, i := range l.leases[h] {
+		if l.open[i].grant > heard {
+			n++
+		}
+	}
+	return n
+}
+
+// Holders is how many have units.
+func (l *Ledger) Holders() int { return len(l.leases) }
+
+// Take takes single units back from h.
+func (l *Ledger) Take(h Holder, units []wire.Unit) {
+	for _, w := range units {
+		if u := l.open[w.Index]; u != nil && u.leased && u.holder == h {
+			l.release(w.Index)
 		}
 	}
 }
