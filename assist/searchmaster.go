@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type searchMaster struct {
 
 	// guarded by mu of crew
 	version uint64 // grows with each better solution
+	helped  uint64 // better solutions that assistants sent
 	limits  Limits
 	timer   *time.Timer   // of limits.Time; nil before Do
 	spent   time.Duration // by earlier attempts
@@ -188,6 +190,7 @@ func (m *searchMaster) report(from *member, r *wire.Report, seen any) (answer bo
 	if m.board.beats(cost) {
 		m.board.hear(r.Best, cost)
 		m.version++
+		m.helped++
 		from.told = m.version // it has that one
 		if target := m.limits.Target; target != nil && cost <= *target {
 			m.end(errDone)
@@ -226,7 +229,7 @@ func (m *searchMaster) useful() int { return m.most }
 func (m *searchMaster) progress() []byte {
 	_, cost, ok := m.board.get()
 	m.mu.Lock()
-	p := Progress{Assistants: len(m.members)}
+	p := Progress{Assistants: len(m.members), Helped: m.helped}
 	if ok {
 		p.Cost = &cost
 	}
@@ -259,7 +262,7 @@ func (m *searchMaster) restore(life context.Context) error {
 	if err != nil || len(value) == 0 {
 		return err
 	}
-	spent, best := decodeKept(value)
+	spent, state, best := decodeKept(value)
 	m.mu.Lock()
 	m.spent = spent
 	m.mu.Unlock()
@@ -268,6 +271,12 @@ func (m *searchMaster) restore(life context.Context) error {
 		m.mu.Lock()
 		m.version++
 		m.mu.Unlock()
+	}
+	if s, ok := m.job.as().(Stateful); ok && state != nil {
+		err = safely("Restore", func() error { return s.Restore(state) })
+		if err != nil {
+			m.h.cfg.OnError(fmt.Errorf("assist: job %q: restore its state: %w; going on without", m.req.ID, err))
+		}
 	}
 	return nil
 }
@@ -310,26 +319,44 @@ const keptVersion = 1
 
 func (m *searchMaster) toKeep() []byte {
 	best, _, _ := m.board.get()
+	var state []byte
+	if s, ok := m.job.as().(Stateful); ok {
+		if err := safely("State", func() error { state = s.State(); return nil }); err != nil {
+			m.h.cfg.OnError(fmt.Errorf("assist: job %q: %w", m.req.ID, err))
+		}
+	}
 	m.mu.Lock()
 	elapsed := m.elapsed()
 	m.mu.Unlock()
 	b := binary.AppendUvarint([]byte{keptVersion}, uint64(elapsed))
-	return append(b, best...)
+	b = binary.AppendUvarint(b, uint64(len(state)))
+	return slices.Concat(b, state, best)
 }
 
 // decodeKept returns nothing for what makes no sense, which helps nobody.
-func decodeKept(b []byte) (spent time.Duration, best []byte) {
-	if len(b) < 2 || b[0] != keptVersion {
-		return 0, nil
+func decodeKept(b []byte) (spent time.Duration, state, best []byte) {
+	if len(b) == 0 || b[0] != keptVersion {
+		return 0, nil, nil
 	}
-	n, k := binary.Uvarint(b[1:])
-	if k <= 0 || n > math.MaxInt64/2 {
-		return 0, nil
+	elapsed, k := binary.Uvarint(b[1:])
+	if k <= 0 || elapsed > math.MaxInt64/2 {
+		return 0, nil, nil
 	}
-	if best = b[1+k:]; len(best) == 0 {
-		best = nil
+	b = b[1+k:]
+	n, k := binary.Uvarint(b)
+	if k <= 0 || n > uint64(len(b)-k) {
+		return 0, nil, nil
 	}
-	return time.Duration(n), best
+	b = b[k:]
+	return time.Duration(elapsed), some(b[:n]), some(b[n:])
+}
+
+// some returns nil for no bytes.
+func some(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
 }
 
 // Progress is what a master reports while it works, as JSON. The next attempt
@@ -340,6 +367,7 @@ type Progress struct {
 	Units      uint64        `json:"units,omitempty"`    // all of them; 0 while there may be more
 	Cost       *float64      `json:"cost,omitempty"`     // of a search: the least so far
 	Elapsed    time.Duration `json:"elapsed,omitempty"`  // of a search: what all attempts have taken, in nanoseconds
+	Helped     uint64        `json:"helped,omitempty"`   // of a search: better solutions of assistants, in this attempt
 	Assistants int           `json:"assistants"`         // that help now, wherever they are
 }
 
