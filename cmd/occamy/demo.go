@@ -11,9 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/nats"
 	"github.com/occamy-go/occamy/broker/nats/embedded"
+	"github.com/occamy-go/occamy/checkpoint"
 	"github.com/occamy-go/occamy/client"
 )
 
@@ -91,13 +93,14 @@ func (a *app) demo(ctx context.Context, slots int, picture string) (err error) {
 	connect := func() (broker.Broker, error) {
 		return nats.Open(ctx, nats.Config{URL: natsServer.URL()})
 	}
+	store := &checkpoint.Memory{}
 	for _, name := range []string{"A", "B"} {
 		b, err := connect()
 		if err != nil {
 			return err
 		}
 		defer b.Close()
-		server, err := occamy.New(occamy.Config{ID: name, Slots: slots, Handler: d.meter.handler(newMux(client.New(b)))})
+		server, err := occamy.New(occamy.Config{ID: name, Slots: slots, Handler: d.meter.handler(newMux(assist.Config{Broker: b, Store: store}))})
 		if err != nil {
 			return err
 		}

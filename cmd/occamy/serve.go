@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/broker"
-	"github.com/occamy-go/occamy/client"
 )
 
 // defaultGrace is how long protected tasks may run on after an interrupt.
@@ -131,7 +131,7 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	if err != nil {
 		return err
 	}
-	config.Handler = newMux(client.New(b))
+	config.Handler = newMux(assist.Config{Broker: b, OnError: l.failed})
 	server, err := occamy.New(config)
 	if err != nil {
 		return errors.Join(err, b.Close())
@@ -187,7 +187,7 @@ func awaitIntake(ctx context.Context, b broker.Broker, id string, served chan er
 
 // checkServer finds what is wrong with a config before a broker is started.
 func checkServer(config occamy.Config) error {
-	mux := newMux(nil)
+	mux := newMux(assist.Config{})
 	for _, kind := range config.Kinds {
 		if !slices.Contains(mux.Kinds(), kind) {
 			return usage("unknown kind "+quote(kind), "known: "+strings.Join(mux.Kinds(), ", "))
