@@ -52,7 +52,7 @@ func takesOver(t *testing.T, w World) {
 func oneHolds(t *testing.T, w World) {
 	var mu sync.Mutex
 	var all []*checkpoint.Progress
-	together(t, w, func(n int, b *box) {
+	together(w.boxes(t), func(_ int, b *box) {
 		p := checkpoint.New(b.store, "key")
 		if _, err := p.Claim(b.ctx); err != nil {
 			t.Errorf("Claim: %v", err)

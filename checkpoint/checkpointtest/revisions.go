@@ -67,12 +67,20 @@ func revisionsAreNew(t *testing.T, w World) {
 
 const writers = 8
 
-// together runs f for each writer, with a store of its own, at once.
-func together(t *testing.T, w World, f func(n int, b *box)) {
+// boxes gives each writer a store of its own.
+func (w World) boxes(t *testing.T) []*box {
+	all := make([]*box, writers)
+	for i := range all {
+		all[i] = w.box(t, "key")
+	}
+	return all
+}
+
+// together runs f for each writer at once.
+func together(all []*box, f func(n int, b *box)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
-	for n := range writers {
-		b := w.box(t, "key")
+	for n, b := range all {
 		wg.Go(func() {
 			<-start
 			f(n, b)
@@ -83,12 +91,12 @@ func together(t *testing.T, w World, f func(n int, b *box)) {
 }
 
 func oneWins(t *testing.T, w World) {
-	b := w.box(t, "key")
+	b, all := w.box(t, "key"), w.boxes(t)
 	var rev checkpoint.Revision
 	for round := range 10 {
 		var mu sync.Mutex
 		won := map[int]checkpoint.Revision{}
-		together(t, w, func(n int, mine *box) {
+		together(all, func(n int, mine *box) {
 			got, err := mine.store.CompareAndSave(mine.ctx, "key", fmt.Append(nil, n), rev)
 			switch {
 			case err == nil:
@@ -115,7 +123,7 @@ func oneWins(t *testing.T, w World) {
 
 func countsTogether(t *testing.T, w World) {
 	const each = 10
-	together(t, w, func(_ int, b *box) {
+	together(w.boxes(t), func(_ int, b *box) {
 		for range each {
 			for {
 				e, err := b.store.Load(b.ctx, b.key)
@@ -147,7 +155,7 @@ func growsUnderContention(t *testing.T, w World) {
 	const each = 25
 	var mu sync.Mutex
 	given := map[checkpoint.Revision]bool{}
-	together(t, w, func(n int, b *box) {
+	together(w.boxes(t), func(n int, b *box) {
 		var last checkpoint.Revision
 		for range each {
 			switch n {
