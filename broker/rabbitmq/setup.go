@@ -76,6 +76,7 @@ type queue struct {
 	name          string
 	args          amqp.Table
 	exchange, key string // empty exchange: no binding
+	missing       func() // called where it is not there and about to be declared; nil: nothing is
 }
 
 // ensureQueue creates a queue that is missing, and its binding. One that is
@@ -88,6 +89,9 @@ func (b *Broker) declareQueue(ctx context.Context, q queue) error {
 	there, err := b.hasQueue(ctx, q.name)
 	if err != nil {
 		return err
+	}
+	if !there && q.missing != nil {
+		q.missing()
 	}
 	if !there && q.args[amqp.QueueTypeArg] == amqp.QueueTypeQuorum {
 		return b.exclusively(ctx, q.name, func() error { return b.declareAndBind(ctx, q, false) })
