@@ -64,6 +64,7 @@ func (l *link) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		a := l.b.addresses[next%len(l.b.addresses)]
 		next++
+		l.trying(a)
 		conn, raw, err := l.b.cfg.dial(ctx, a, l.role)
 		if err == nil {
 			l.hold(ctx, a, conn, raw)
@@ -83,6 +84,15 @@ func (l *link) run(ctx context.Context) {
 		case <-ctx.Done():
 			wait.Stop()
 		}
+	}
+}
+
+// trying notes where the first try goes, for who gives up meanwhile.
+func (l *link) trying(a address) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == nil && l.epoch == 0 {
+		l.last = fmt.Errorf("rabbitmq: connect to %s: %w", a, errMute)
 	}
 }
 

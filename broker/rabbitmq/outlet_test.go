@@ -4,6 +4,7 @@ package rabbitmq
 
 import (
 	"context"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -64,10 +65,10 @@ func TestAReturnEndsAChannelToAStream(t *testing.T) {
 
 	nowhere := job{key: "no such queue", mandatory: true, msg: amqp.Publishing{MessageId: "a"}}
 	follows := job{key: there.Name, mandatory: true, msg: amqp.Publishing{MessageId: "b"}}
-	if err := b.publishOver(ctx, nowhere, one); err != errNoRoute {
+	if err := b.publishOver(ctx, nowhere, one); !errors.Is(err, errNoRoute) {
 		t.Errorf("without a queue: %v", err)
 	}
-	if err := b.publishOver(ctx, follows, one); err != errCut {
+	if err := b.publishOver(ctx, follows, one); !errors.Is(err, errCut) {
 		t.Errorf("what follows a return is answered with %v, want another try", err)
 	}
 	if err := b.publishBy(ctx, o, "", there.Name, true, follows.msg); err != nil {
