@@ -49,6 +49,23 @@ func TestAPortThatSaysNothing(t *testing.T) {
 	}
 }
 
+// What went wrong before there was a connection is not told of what is waited
+// for over it.
+func TestAConnectionEndsWhatWentWrongBefore(t *testing.T) {
+	b := &Broker{}
+	l := newLink(b, "consume")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	l.trying(address{})
+	if err := l.inVain(ended); !errors.Is(err, errMute) {
+		t.Errorf("without a connection: %v", err)
+	}
+	l.setUp(nil, nil)
+	if err := l.inVain(ended); errors.Is(err, errMute) || !errors.Is(err, context.Canceled) {
+		t.Errorf("with one: %v", err)
+	}
+}
+
 func TestTheSchemeOfAnotherBroker(t *testing.T) {
 	for _, url := range []string{"nats://127.0.0.1:4222", "amqp://h,http://127.0.0.1:15672"} {
 		scheme, _, _ := strings.Cut(url[strings.LastIndex(url, ",")+1:], "://")

@@ -166,7 +166,7 @@ func (l *link) setUp(conn *amqp.Connection, raw net.Conn) {
 	l.b.setup.reset() // the broker may come back with another store
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.conn, l.raw = conn, raw
+	l.conn, l.raw, l.last = conn, raw, nil
 	l.epoch++
 	close(l.up)
 }
