@@ -45,7 +45,8 @@
 //	          hold back
 //	capacity  slots − protected that are not stuck − stuck − waiting −
 //	          converting − held messages, less promises, never below 0
-//	reserve   max(Headroom, conversions not yet settled, quiet)
+//	expected  max(conversions not yet settled, quiet): requests on their way
+//	reserve   max(Headroom, expected)
 //	spare     empty slots − reserve − slots held back by fill asks
 //
 // # A step
@@ -64,10 +65,14 @@
 //     held(o); then the most recently started.
 //  3. While a message is held and slots − protected not stuck − stuck −
 //     waiting − converting > 0: the first held one is converted.
-//  4. While there is a Pending job and spare > 0: the oldest starts. Then,
-//     while Pending jobs outnumber Stopping slots − waiting requests: the
-//     newest goes: back to the backlog if it came from there (with no effect
-//     but what the backlog's bounds ask for), else it is dropped (NoRoom).
+//  4. While there is a Pending job and spare > 0: the oldest starts. If the
+//     event emptied the slot of a Stopping job, Pending jobs outnumber Stopping
+//     slots − waiting requests, and empty slots > expected: the oldest starts.
+//     (The slot was stopped for it. A move swaps a slot, whether or not the
+//     headroom is whole.) Then, while Pending jobs outnumber Stopping slots −
+//     waiting requests: the newest goes: back to the backlog if it came from
+//     there (with no effect but what the backlog's bounds ask for), else it is
+//     dropped (NoRoom).
 //  5. Expansion, but not after Shutdown; see below. When ExpansionPeriod is
 //     negative, only if the event is ExpandNow, or Offered or ExpandTimedOut,
 //     with which the expansion that was called for goes on.
@@ -99,8 +104,8 @@
 // What is asked for is held back until Offered or ExpandTimedOut comes, or the
 // asked job is not Running any more, which also ends a move ask.
 //
-// Moves, once spare ≤ 0, when empty slots ≥ reserve and no move ask is out, in
-// this order:
+// Moves, once spare ≤ 0, when empty slots ≥ expected and no move ask is out,
+// in this order:
 //
 //  1. The hungry internal owner of least (claim+1)/weight as above, if an
 //     external Running job began at least ExpansionPeriod ago: it is asked for
@@ -120,7 +125,8 @@
 // Offered, after a fill ask for n: what was held back is free again; the first
 // n offers start while spare > 0; those beyond n are dropped (Surplus), those
 // within n but beyond the room too (NoRoom). After a move ask for one: it
-// starts if spare > 0; else, if empty slots ≥ reserve and there is still a
+// starts if spare > 0; else, if empty slots ≥ expected, its owner is still the
+// one whom a fill would give the next slot of its class, and there is still a
 // victim by the move's rule (of 1: the victim of step 2 among external jobs that
 // are old enough; of 2 and 3: d's most recently started Running unprotected job,
 // with the criterion still true and moves left), it is stopped (Preempted), the

@@ -11,7 +11,7 @@ import (
 // held slots back.
 func (d *dumb) expand() {
 	d.fill()
-	if d.spare() <= 0 && d.empty() >= d.reserve() && !d.moveIsOut() && d.move() {
+	if d.spare() <= 0 && d.empty() >= d.expected() && !d.moveIsOut() && d.move() {
 		d.orderPending()
 		d.expand()
 	}
@@ -118,7 +118,11 @@ func (d *dumb) newest(o *dumbJob) *dumbJob {
 
 // moveVictim is who is stopped for an offer by a job that a move asked.
 func (d *dumb) moveVictim(asked *dumbJob, rule int) *dumbJob {
-	if d.empty() < d.reserve() {
+	poorest := d.neediest(d.hungry(Protected), nil)
+	if rule == 3 {
+		poorest = d.neediest(d.hungry(External), d.ready())
+	}
+	if d.empty() < d.expected() || poorest != d.owner(asked) {
 		return nil
 	}
 	if rule == 1 {

@@ -18,6 +18,7 @@ type dumb struct {
 	made, starts     int
 	draining, closed bool
 	promised         int
+	vacated          bool // this step has emptied the slot of a Stopping job
 
 	quiet      int
 	near, left bool // an arrival was near; a protected job has left before
@@ -63,7 +64,7 @@ type dumbAsk struct {
 func newDumb(cfg Config) *dumb { return &dumb{cfg: cfg} }
 
 func (d *dumb) Step(now time.Duration, e Event, effects []Effect) []Effect {
-	d.now, d.out = now, effects
+	d.now, d.out, d.vacated = now, effects, false
 	if d.open && now >= d.end {
 		d.closePeriod()
 	}
@@ -185,6 +186,9 @@ func (d *dumb) orderPending() {
 	for len(d.pending) > 0 && d.spare() > 0 {
 		d.start(d.pending[0], -1)
 	}
+	if d.vacated && len(d.pending) > d.phase(Stopping)-len(d.fifo) && d.empty() > d.expected() {
+		d.start(d.pending[0], -1)
+	}
 	for len(d.pending) > d.phase(Stopping)-len(d.fifo) {
 		newest := d.pending[len(d.pending)-1]
 		if newest.optional {
@@ -300,6 +304,7 @@ func (d *dumb) backToBacklog(j *dumbJob) {
 }
 
 func (d *dumb) finish(j *dumbJob, r Result) {
+	d.vacated = j.Phase == Stopping
 	d.endJobs(j)
 	for _, o := range d.jobs {
 		if o != j && o.Owner == j.Ref {

@@ -32,9 +32,10 @@ type Table struct {
 	cancelled memory
 	refs      []Ref // scratch
 
-	back   int     // slots that fill asks hold back
-	moving int32   // the job that is asked for the sake of a move, or none
-	filled []int32 // owners that got slots in the fill that is under way
+	back    int     // slots that fill asks hold back
+	moving  int32   // the job that is asked for the sake of a move, or none
+	filled  []int32 // owners that got slots in the fill that is under way
+	vacated bool    // the step has emptied the slot of a Stopping job
 
 	open     bool // a period is open
 	end      time.Duration
@@ -108,6 +109,7 @@ func (t *Table) StepOn(now time.Duration, e *Event, effects []Effect) []Effect {
 	t.out = effects
 	t.free = append(t.free, t.freed...)
 	t.freed = t.freed[:0]
+	t.vacated = false
 
 	t.rollPeriod()
 	t.apply(e)
