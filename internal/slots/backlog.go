@@ -130,8 +130,7 @@ func (t *Table) servePending() {
 // Pending job. That job gets it even while the headroom is not whole: a move
 // neither uses headroom nor restores it.
 func (t *Table) swaps() bool {
-	return t.vacated && t.empty.n > t.expected() &&
-		t.inPhase(Pending) > t.inPhase(Stopping)-t.inPhase(Waiting)
+	return t.vacated && t.empty.n > t.expected() && t.inPhase(Pending) > t.inPhase(Stopping)
 }
 
 // putBack returns a Pending job to the backlog.

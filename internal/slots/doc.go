@@ -46,13 +46,24 @@
 //	capacity  slots − protected that are not stuck − stuck − waiting −
 //	          converting − held messages, less promises, never below 0
 //	expected  max(conversions not yet settled, quiet): requests on their way
-//	reserve   max(Headroom, expected)
+//	reserve   max(headroom, expected)
 //	spare     empty slots − reserve − slots held back by fill asks
+//
+// # Headroom
+//
+// The headroom is Headroom slots and, up to MaxHeadroom, as many more as recent
+// requests needed. A request that finds no empty slot when its handler has
+// returned adds one slot to these; one that finds an empty slot takes a ninth of
+// a slot away. So they grow while more than one request in ten has to wait for a
+// task to stop, and shrink while fewer have to. They count to the nearest slot.
+// Half of them (rounded down to a ninth) is forgotten HeadroomMemory after a
+// request last left no slot empty, and again after each further HeadroomMemory.
 //
 // # A step
 //
 // A step first rolls the period (if one is open and now ≥ its end, it closes:
-// the quota of moves is RebalanceMoves again, nobody has declined), then does
+// the quota of moves is RebalanceMoves again, nobody has declined) and forgets
+// headroom, then does
 // what its event says, then restores order, in this sequence:
 //
 //  1. While a request waits and a slot is empty: the head of the FIFO starts
@@ -146,9 +157,12 @@
 //
 // A period opens, for ExpansionPeriod (for ever when that is negative), when a
 // job declines, a move is used up, or the timer is armed, unless one is open.
-// ExpansionDue and ExpandNow close it; ExpandNow does not disarm the timer. At
-// the end of a step, unless the timer is armed, ExpansionPeriod is negative, or
-// Shutdown came, it is armed for the end of the period if
+// ExpandNow closes it. At the end of a step, unless ExpansionPeriod is negative
+// or Shutdown came, the timer is armed for the earlier of two times, if it is not
+// armed for one as early. (So it may fire without a need.) One is when, by time
+// alone, so much headroom will be forgotten that spare > 0, if spare ≤ 0 and
+// somebody is hungry or the backlog has a ready job (and the table is not
+// draining). The other is the end of the period if
 //
 //   - spare > 0 and a Running job has declined; or
 //   - spare ≤ 0, an unprotected job is Running, and a Running job has

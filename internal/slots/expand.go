@@ -15,7 +15,7 @@ const (
 func (t *Table) expected() int { return max(t.count[Protected][Converting], t.quiet) }
 
 // reserve is how many empty slots expansion leaves empty.
-func (t *Table) reserve() int { return max(t.cfg.Headroom, t.expected()) }
+func (t *Table) reserve() int { return max(t.headroom(), t.expected()) }
 
 func (t *Table) spare() int { return t.empty.n - t.reserve() - t.back }
 

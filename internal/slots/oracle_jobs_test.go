@@ -173,7 +173,7 @@ func (d *dumb) expected() int {
 	return max(unsettled, d.quiet)
 }
 
-func (d *dumb) reserve() int { return max(d.cfg.Headroom, d.expected()) }
+func (d *dumb) reserve() int { return max(d.headroom(), d.expected()) }
 
 func (d *dumb) spare() int {
 	spare := d.empty() - d.reserve()

@@ -41,7 +41,10 @@ type Table struct {
 	end      time.Duration
 	moves    int // left in the period
 	declined list
-	armed    bool // the expansion timer is
+	due      time.Duration // of the expansion timer; never when it is not armed
+
+	extra int           // headroom beyond cfg.Headroom, in ninths of a slot
+	fade  time.Duration // when half of it is forgotten
 
 	quiet    int
 	near     bool
@@ -64,6 +67,7 @@ func New(cfg Config) *Table {
 		poorest:   heap{before: poorer},
 		cancelled: newMemory(),
 		moving:    none,
+		due:       never,
 		moves:     max(cfg.RebalanceMoves, 0),
 		declined:  emptyList(),
 	}
@@ -112,6 +116,7 @@ func (t *Table) StepOn(now time.Duration, e *Event, effects []Effect) []Effect {
 	t.vacated = false
 
 	t.rollPeriod()
+	t.extra, t.fade = t.faded(now)
 	t.apply(e)
 	t.serveRequests()
 	t.servePending()
@@ -154,8 +159,7 @@ func (t *Table) apply(e *Event) {
 	case ExpandNow:
 		t.closePeriod()
 	case ExpansionDue:
-		t.armed = false
-		t.closePeriod()
+		t.due = never
 	case RefillDue:
 		t.quiet = 0
 	case Drain:
