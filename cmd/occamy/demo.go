@@ -15,7 +15,6 @@ import (
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/nats"
 	"github.com/occamy-go/occamy/broker/nats/embedded"
-	"github.com/occamy-go/occamy/checkpoint"
 	"github.com/occamy-go/occamy/client"
 )
 
@@ -93,13 +92,17 @@ func (a *app) demo(ctx context.Context, slots int, picture string) (err error) {
 	connect := func() (broker.Broker, error) {
 		return nats.Open(ctx, nats.Config{URL: natsServer.URL()})
 	}
-	store := &checkpoint.Memory{}
 	for _, name := range []string{"A", "B"} {
 		b, err := connect()
 		if err != nil {
 			return err
 		}
 		defer b.Close()
+		store, hangUp, err := a.openCheckpoint(ctx, serveConfig{}, b)
+		if err != nil {
+			return err
+		}
+		defer hangUp()
 		server, err := occamy.New(occamy.Config{ID: name, Slots: slots, Handler: d.meter.handler(newMux(assist.Config{Broker: b, Store: store}))})
 		if err != nil {
 			return err
