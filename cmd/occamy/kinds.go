@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/assist"
+	"github.com/occamy-go/occamy/examples/pricing"
 	"github.com/occamy-go/occamy/examples/routing"
 )
 
@@ -10,6 +11,7 @@ import (
 // that is only looked at.
 func newMux(cfg assist.Config) *occamy.Mux {
 	mux := new(occamy.Mux)
+	mux.Add(pricing.Kind, pricing.NewHandler(cfg))
 	mux.Add(routing.Kind, routing.NewHandler(cfg))
 	return mux
 }

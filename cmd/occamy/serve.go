@@ -29,8 +29,9 @@ func (a *app) serveVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve requests; with a broker of its own unless told otherwise",
-		Long: `Serve takes requests from a broker and runs them on its slots. It knows the kind
-"route" (shortest round trips over TSPLIB instances).
+		Long: `Serve takes requests from a broker and runs them on its slots. It knows the kinds
+"route" (shortest round trips over TSPLIB instances) and "price" (options by Monte
+Carlo); a request of either grows onto spare slots of all servers.
 
 The broker "embedded" is a NATS server inside this process that keeps its data
 in the data directory; other servers and clients reach it at the address that
