@@ -58,6 +58,8 @@ func hidingPlaces(t *testing.T, scheme, host string) []hidingPlace {
 		{name: "in place of a seed", address: at("", ""), args: []string{"--nkey", file}},
 		{name: "in place of an authority", address: at("", ""), args: []string{"--tls-ca", file}},
 		{name: "in place of a certificate", address: at("", ""), args: []string{"--tls-cert", file, "--tls-key", file}},
+		{name: "a seed in place of a file", address: at("", ""), args: []string{"--nkey", "SU" + strings.Repeat(marker, 10)}},
+		{name: "a JWT in place of a file", address: at("", ""), args: []string{"--creds", "eyJ" + marker}},
 		{name: "as a flag that is not there", address: at("", ""), args: []string{"--password", marker}},
 		{name: "as a flag that is not there, with a value", address: at("", ""), args: []string{"--token=" + marker}},
 		{name: "in an address as an argument", address: at("", ""), args: []string{at("u:"+marker+"@", "")}},
