@@ -43,6 +43,7 @@ func hidingPlaces(t *testing.T, scheme, host string) []hidingPlace {
 		{name: "with a number sign", address: at("u:"+marker+"#"+marker+"@", "")},
 		{name: "with a percent sign", address: at("u:"+marker+"%zz@", "")},
 		{name: "with a comma", address: at("u:a,"+marker+"@", "")},
+		{name: "with an at sign and a comma", address: at("u:a@"+marker+",b@", "")},
 		{name: "with a space", address: at("u:a "+marker+"@", "")},
 		{name: "with an at sign", address: at("u:"+marker+"@"+marker+"@", "")},
 		{name: "without a scheme", address: "u:" + marker + "@" + host},
