@@ -53,9 +53,9 @@ flood: ## send 1 GB of garbage to the port of the embedded broker while a client
 chaos: ## break things while requests run (BROKER=rabbitmq REQUESTS=600 FAULT=leader_killed POISON=3 KEEP=1)
 	@cd chaos && $(GO) build -o ../bin/chaos . && exec ../bin/chaos -broker '$(BROKER)' -requests '$(REQUESTS)' -fault '$(FAULT)' -poison '$(POISON)'
 
-chaos-short: ## the same in short: all faults on NATS, servers killed on RabbitMQ
+chaos-short: ## the same in short, for each broker
 	@$(MAKE) --no-print-directory chaos REQUESTS=600 BROKER=nats
-	@$(MAKE) --no-print-directory chaos REQUESTS=300 BROKER=rabbitmq FAULT=server_killed
+	@$(MAKE) --no-print-directory chaos REQUESTS=600 BROKER=rabbitmq
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
