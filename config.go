@@ -69,8 +69,8 @@ type Config struct {
 	// counts as stuck. Zero: 1 s. It must not be negative.
 	KillTimeout time.Duration
 
-	// SettleTimeout is how long the settling of a message is tried. Zero:
-	// 30 s. It must not be negative.
+	// SettleTimeout is how long the settling of a message is tried, and then
+	// how long a task's Settled may take. Zero: 30 s. It must not be negative.
 	SettleTimeout time.Duration
 
 	// CancelMemory is how long a cancelled ID is remembered: a request that was

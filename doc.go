@@ -54,7 +54,8 @@
 //
 // Before an ack or a reject the outcome reaches whoever sent the request, where
 // they asked for it or the task gave a result; see [SetResult]. What a task
-// reports by [ReportProgress] is there for the next attempt.
+// reports by [ReportProgress] is there for the next attempt. A task that is a
+// [SettleObserver] is told, once, what became of its message.
 //
 // # What tasks and handlers owe the server
 //

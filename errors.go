@@ -53,6 +53,9 @@ var (
 	ErrOfferDropped = errors.New("occamy: offered task dropped")
 	// ErrExpandTimeout: Expand did not return within ExpandTimeout.
 	ErrExpandTimeout = errors.New("occamy: expand took too long")
+	// ErrSettledTimeout: Settled did not return within SettleTimeout, or before
+	// the end of Shutdown.
+	ErrSettledTimeout = errors.New("occamy: settled took too long")
 	// ErrControlDropped: a control message did not reach its task, because the
 	// inbox was full or the task ended first.
 	ErrControlDropped = errors.New("occamy: control message dropped")
@@ -119,7 +122,7 @@ func (e *TaskError) Unwrap() error { return e.Err }
 // PanicError is a panic, or a call of runtime.Goexit, in code of the user: of a
 // handler, a task, an error that one of them returned, or a message.
 type PanicError struct {
-	Op    string // "Handle", "Details", "Do", "Expand", "Control", "Message"
+	Op    string // "Handle", "Details", "Do", "Expand", "Control", "Settled", "Message"
 	Value any    // nil for runtime.Goexit
 	Stack []byte // as runtime/debug.Stack gives it
 }

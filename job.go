@@ -32,6 +32,7 @@ type job struct {
 	pumping bool // a goroutine feeds Control
 	inbox   []Message
 	asked   int
+	telling bool // Settled is called, and has not taken too long
 
 	deadline *time.Timer // nil for none; of Deadline
 	limit    *time.Timer // nil for none; of Timeout
@@ -44,8 +45,9 @@ type job struct {
 	settlement lazyContext // of the calls that settle the message
 	failure    error       // of the handler, then of Do; written by the job's goroutine alone, before the table hears of it
 
-	controller Controller // nil when the task is none
-	expander   Expander   // nil when the task is none
+	controller Controller     // nil when the task is none
+	expander   Expander       // nil when the task is none
+	observer   SettleObserver // nil when the task is none
 
 	links [queueKinds]link
 }

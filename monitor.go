@@ -46,7 +46,7 @@ type Latency struct {
 	Stage    Stage
 	Kind     string
 	Status   Status // Empty where the message had not become a task
-	Outcome  string // of StageRun: "completed", "stopped", "failed"; of StageSettle: "acked", "rejected", "requeued", "lost"
+	Outcome  string // of StageRun: "completed", "stopped", "failed"; of StageSettle: a Settlement
 	Duration time.Duration
 }
 

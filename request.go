@@ -94,6 +94,7 @@ func (j *job) take(t Task) error {
 	j.task = t
 	j.controller, _ = t.(Controller)
 	j.expander, _ = t.(Expander)
+	j.observer, _ = t.(SettleObserver)
 	return overdue(preset.Deadline)
 }
 

@@ -39,11 +39,12 @@ type Server struct {
 	doneOnce    sync.Once
 	quiet       chan struct{} // closed and made anew when something ends while closing
 	unsettled   int           // request messages taken and neither settled nor given up
+	telling     int           // calls of Settled
 
 	handlers     expiry // handlers that run; guarded by mu, as the next three
 	kills        expiry // tasks that were stopped
 	asks         expiry // calls of Expand
-	settles      expiry // messages that are being settled
+	settles      expiry // messages that are being settled, then calls of Settled
 	workers      workers
 	young        youngLeases
 	spareWaiters sync.Pool

@@ -67,9 +67,12 @@ func (j *job) forgo(begun time.Duration) {
 	}
 }
 
-// settleExpired: a call of the broker hangs, whatever its context says.
+// settleExpired: a call of the broker hangs, whatever its context says, or one
+// of Settled.
 func (s *Server) settleExpired(j *job) {
-	if j.settled.CompareAndSwap(false, true) {
+	if !j.settled.CompareAndSwap(false, true) {
+		s.tellingExpired(j)
+	} else {
 		s.recordError(j.errorOf(Protected, fmt.Errorf("%w: not within %v", ErrNotSettled, s.cfg.SettleTimeout)))
 		j.settlement.end(context.DeadlineExceeded)
 		j.release()
@@ -89,16 +92,22 @@ func (j *job) release() {
 func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Duration) {
 	j.endLease()
 	if s.cfg.Monitors.Latency != nil {
-		outcome := [...]string{slots.Ack: "acked", slots.Reject: "rejected", slots.Return: "requeued", slots.Forget: "lost"}[v]
-		s.recordLatency(j, StageSettle, outcome, time.Since(s.start)-begun)
+		s.recordLatency(j, StageSettle, string(settlements[v]), time.Since(s.start)-begun)
 	}
+	tell := j.observed()
 	s.mu.Lock()
 	s.settles.remove(j)
 	s.unsettled--
+	if tell {
+		s.beginTelling(j)
+	}
 	if s.closing {
 		s.wakeShutdown()
 	}
 	s.mu.Unlock()
+	if tell {
+		go j.tellSettled(settlements[v])
+	}
 }
 
 // errNotYet stands for a settlement that has not been tried.

@@ -17,7 +17,7 @@ import (
 // tells: on JetStream it is behind all that wait there. Shutdown
 // returns when all is done, at the latest KillTimeout and SettleTimeout after
 // ctx ended, with an error that names the tasks that are stuck and counts the
-// messages that are not settled.
+// messages that are not settled and the calls of Settled that have not returned.
 //
 // It may be called again and from several goroutines; each call waits, and the
 // first whose ctx ends stops the protected tasks for all.
@@ -67,7 +67,7 @@ func (s *Server) awaitQuiet(end <-chan struct{}) bool {
 		s.mu.Lock()
 		c := s.table.Counts()
 		busy := c.Protected + c.Internal + c.External - c.Stuck
-		quiet, changed := busy == 0 && s.unsettled == 0, s.quiet
+		quiet, changed := busy == 0 && s.unsettled == 0 && s.telling == 0, s.quiet
 		s.mu.Unlock()
 		if quiet {
 			return true
@@ -109,6 +109,8 @@ func (s *Server) remains() error {
 		return fmt.Errorf("occamy: shutdown: %w: %s", ErrStuck, strings.Join(names, ", "))
 	case s.unsettled > 0:
 		return fmt.Errorf("occamy: shutdown: %w: %d", ErrNotSettled, s.unsettled)
+	case s.telling > 0:
+		return fmt.Errorf("occamy: shutdown: %w: %d", ErrSettledTimeout, s.telling)
 	}
 	return nil
 }

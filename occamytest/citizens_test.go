@@ -111,3 +111,11 @@ func (c *controlled) Control(ctx context.Context, h occamy.Headers, body []byte)
 	}
 	return errors.New("no such message")
 }
+
+// settler is a citizen that is told what became of its request.
+type settler struct {
+	citizen
+	settled func(s occamy.Settlement)
+}
+
+func (c *settler) Settled(_ context.Context, s occamy.Settlement) { c.settled(s) }

@@ -200,3 +200,10 @@ func (c controlProbe) Control(ctx context.Context, h occamy.Headers, body []byte
 	r.guard(ctx, "Control", func(ctx context.Context) { err = c.controller.Control(ctx, h, body) })
 	return err
 }
+
+// Settled passes on what became of the request.
+func (p *probe) Settled(ctx context.Context, s occamy.Settlement) {
+	if o, ok := p.task.(occamy.SettleObserver); ok {
+		p.run.guard(ctx, "Settled", func(ctx context.Context) { o.Settled(ctx, s) })
+	}
+}

@@ -333,6 +333,9 @@ func TestBadCitizensAreCaught(t *testing.T) {
 			nil, []string{"panic|the factory or Details panicked: ouch"}},
 		{"panics in Expand", expanding(func(context.Context, *helped, int) []occamy.Task { panic("ouch") }),
 			nil, []string{"panic|Expand panicked: ouch"}},
+		{"panics in Settled", func() occamy.Task {
+			return &settler{settled: func(occamy.Settlement) { panic("ouch") }}
+		}, nil, []string{"panic|Settled panicked: ouch"}},
 		{"panics over garbage in Control", controlling(func(_ context.Context, h occamy.Headers, _ []byte) error {
 			if v, ok := h["a"]; ok {
 				_ = v.(string)

@@ -97,8 +97,8 @@ func (t *meteredTask) Do(ctx context.Context) error {
 	return err
 }
 
-// Expand and Control pass on to the task; one that has neither offers nothing
-// and ignores the message.
+// Expand, Control and Settled pass on to the task; one that has none of them
+// offers nothing and ignores the message.
 func (t *meteredTask) Expand(ctx context.Context, n int) []occamy.Task {
 	e, ok := t.Task.(occamy.Expander)
 	if !ok {
@@ -116,4 +116,10 @@ func (t *meteredTask) Control(ctx context.Context, h occamy.Headers, body []byte
 		return c.Control(ctx, h, body)
 	}
 	return nil
+}
+
+func (t *meteredTask) Settled(ctx context.Context, s occamy.Settlement) {
+	if o, ok := t.Task.(occamy.SettleObserver); ok {
+		o.Settled(ctx, s)
+	}
 }
