@@ -18,10 +18,17 @@ import (
 // target.
 type patient struct {
 	countdown
-	target atomic.Int64 // 0 for none
+	target      atomic.Int64 // 0 for none
+	began, told chan<- struct{}
+}
+
+func (p *patient) Search(ctx context.Context, b *assist.Board[int]) error {
+	p.began <- struct{}{}
+	return p.countdown.Search(ctx, b)
 }
 
 func (p *patient) Control(_ context.Context, h occamy.Headers, _ []byte) error {
+	defer func() { p.told <- struct{}{} }()
 	return p.Restore([]byte(h["target"].(string)))
 }
 
@@ -48,8 +55,9 @@ func (p *patient) Restore(state []byte) error {
 
 func TestTheNextAttemptKnowsWhatAControlMessageChanged(t *testing.T) {
 	f := newFleet(t)
+	began, told := make(chan struct{}, 2), make(chan struct{}, 1)
 	h := assist.Search(func(_ context.Context, r occamy.Request) (assist.SearchJob[int], error) {
-		p := &patient{countdown: countdown{tasks: new(atomic.Int64)}}
+		p := &patient{countdown: countdown{tasks: new(atomic.Int64)}, began: began, told: told}
 		return p, json.Unmarshal(r.Body, &p.countdown)
 	}, assist.Config{Broker: f.broker, Store: &checkpoint.Memory{}, OnError: func(err error) { t.Log(err) }})
 	_, stop := f.serve(1, h)
@@ -59,6 +67,8 @@ func TestTheNextAttemptKnowsWhatAControlMessageChanged(t *testing.T) {
 	if err := f.client.Control(t.Context(), "job", occamy.Headers{"target": "999000"}, nil); err != nil {
 		t.Fatal(err)
 	}
+	<-began
+	<-told
 	stop(0)
 	f.serve(1, h)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

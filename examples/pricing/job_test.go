@@ -226,7 +226,7 @@ func fleet(t *testing.T, servers, slots int, headers occamy.Headers) string {
 }
 
 func TestTheResultIsTheSameForAnyNumberOfServers(t *testing.T) {
-	headers := occamy.Headers{"paths": "1000000", "average": "geometric"}
+	headers := occamy.Headers{"paths": "600000", "average": "geometric"}
 	want := fleet(t, 1, 1, headers)
 	if r, by := mustResult(t, []byte(want)), alone(t, mustJob(t, headers)); r.Price != by.Price || r.StandardError != by.StandardError {
 		t.Errorf("a server says %+v, without one it is %+v", r, by)
@@ -243,7 +243,7 @@ func TestTheResultIsTheSameForAnyNumberOfServers(t *testing.T) {
 }
 
 func TestTheTaskIsAGoodCitizen(t *testing.T) {
-	headers := occamy.Headers{"paths": "1000000"}
+	headers := occamy.Headers{"paths": "200000"}
 	for name, cfg := range map[string]assist.Config{
 		"alone": {}, "with others": {Broker: memory.New(memory.Options{}), Store: &checkpoint.Memory{}},
 	} {
