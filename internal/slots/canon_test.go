@@ -170,7 +170,7 @@ func (t *Table) canonJob(b []byte, i int32, jobs []int32, open bool) []byte {
 	bits := byte(j.status)
 	for k, is := range []bool{
 		j.id != "", j.expandable && j.phase != Making && !t.down, j.declined && open, j.root,
-		j.phase == Running && j.status == External && t.old(i),
+		j.phase == Running && j.status == External && t.old(i), j.again && !t.down,
 	} {
 		if is {
 			bits |= 4 << k
