@@ -12,17 +12,18 @@ import (
 
 func TestR14_ATaskThatDeclinedIsAskedAtOnceWhenItSaysSo(t *testing.T) {
 	inBubble(t, 3, func(f *fixture) {
-		o, loaded := newOwner("o", 2), false
+		o := newOwner("o", 2)
+		var loaded atomic.Bool
 		inner := o.expand
 		o.expand = func(ctx context.Context, n int) []occamy.Task {
-			if !loaded {
+			if !loaded.Load() {
 				return nil
 			}
 			return inner(ctx, n)
 		}
 		o.do = func(ctx context.Context) error {
 			after(100 * time.Millisecond)
-			loaded = true
+			loaded.Store(true)
 			occamy.AskAgain(ctx)
 			<-ctx.Done()
 			return context.Cause(ctx)

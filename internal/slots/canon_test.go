@@ -31,8 +31,8 @@ func (t *Table) canon(b []byte) []byte {
 	}
 	near := t.left && t.now-t.lastLeft <= t.cfg.RefillDelay
 	b = append(b, t.canonTimer(), flag(t.near), flag(near && !t.near), byte(t.quiet))
-	if extra, _ := t.faded(t.now); !t.down {
-		b = append(b, byte(extra))
+	if !t.down {
+		b = append(b, byte(t.extra), flag(t.extra > 0 && t.now >= t.fade))
 	}
 	t.cancelled.forget(t.now)
 	b = append(b, flag(len(t.cancelled.at) > 0 && !t.down))

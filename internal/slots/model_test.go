@@ -252,7 +252,7 @@ func (m *model) jobMoves(j *job, i int8, add func(walkMove)) {
 			of("stuck", StopTimedOut)
 		}
 	}
-	if j.phase == Running && (j.declined || j.ask != notAsked && !j.again) {
+	if j.phase == Running && j.expandable && !j.again {
 		of("again", AskAgain)
 	}
 	if j.phase == Running && j.ask != notAsked {
