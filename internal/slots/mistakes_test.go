@@ -66,7 +66,7 @@ var mistakes = []mistake{
 	{"Expand holds slots back after its time", "expand.go",
 		"\tt.unhold(i)\n\tj.ask = askLate\n", "\tj.ask = askLate\n"},
 	{"who offers fewer than asked has not declined", "expand.go",
-		"if len(offers) < n {", "if len(offers) < 0 {"},
+		"case len(offers) < n:", "case len(offers) < 0:"},
 	{"who asks again while it is being asked has declined", "expand.go", "j.again = j.ask != notAsked", "j.again = false"},
 	{"who asks again is asked in the next period", "expand.go", "\tj.again = j.ask != notAsked\n\tt.mayAsk(i)", "\tj.again = j.ask != notAsked"},
 	{"who asks again is asked for ever", "expand.go", "\t\tj.again = false\n", ""},
