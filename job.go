@@ -32,7 +32,8 @@ type job struct {
 	pumping bool // a goroutine feeds Control
 	inbox   []Message
 	asked   int
-	telling bool // Settled is called, and has not taken too long
+	again   *again // nil until the task calls AskAgain
+	telling bool   // Settled is called, and has not taken too long
 
 	deadline *time.Timer // nil for none; of Deadline
 	limit    *time.Timer // nil for none; of Timeout
@@ -41,7 +42,8 @@ type job struct {
 
 	lost       atomic.Bool
 	settled    atomic.Bool // the outcome of the settling is known
-	settleAs   settlement  // how, for settleOwn
+	answered   atomic.Bool // an ack that nobody waits for has its answer
+	settleAs   settlement  // how
 	settlement lazyContext // of the calls that settle the message
 	failure    error       // of the handler, then of Do; written by the job's goroutine alone, before the table hears of it
 
