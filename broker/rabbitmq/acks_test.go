@@ -4,7 +4,13 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 )
+
+func withTag(tag uint64) *delivery {
+	return &delivery{raw: amqp.Delivery{DeliveryTag: tag}}
+}
 
 func TestAcksTogether(t *testing.T) {
 	var a acks
@@ -12,13 +18,13 @@ func TestAcksTogether(t *testing.T) {
 		a.saw(tag)
 	}
 	for _, tag := range []uint64{4, 1, 2} {
-		a.add(tag)
+		a.waiting = append(a.waiting, withTag(tag))
 	}
-	single, upTo := a.take(a.seen + 1)
+	_, single, upTo := a.take(a.seen + 1)
 	if upTo != 2 || !slices.Equal(single, []uint64{4}) {
 		t.Errorf("all up to %d, and %v; want up to 2, and 4, since 3 has not been seen", upTo, single)
 	}
-	if single, upTo := a.take(a.seen + 1); upTo != 0 || len(single) != 0 {
+	if _, single, upTo := a.take(a.seen + 1); upTo != 0 || len(single) != 0 {
 		t.Errorf("all up to %d, and %v a second time", upTo, single)
 	}
 	a.saw(3)
@@ -49,7 +55,7 @@ func TestAcksHitNoOtherDelivery(t *testing.T) {
 			for tag := range out {
 				lowest = min(lowest, tag)
 			}
-			single, upTo := a.take(lowest)
+			_, single, upTo := a.take(lowest)
 			for tag := uint64(1); tag <= upTo; tag++ {
 				if !arrived[tag] || out[tag] {
 					t.Fatalf("an ack of all up to %d hits %d", upTo, tag)
@@ -77,7 +83,7 @@ func TestAcksHitNoOtherDelivery(t *testing.T) {
 				for tag := range out {
 					delete(out, tag)
 					acked[tag] = true
-					a.add(tag)
+					a.waiting = append(a.waiting, withTag(tag))
 					break
 				}
 			case k == 2:
