@@ -22,6 +22,7 @@ func TestLayering(t *testing.T) {
 		{pkg: module + "/internal/slots"},
 		{pkg: module, reach: []string{module + "/internal/slots"}},
 		{pkg: module + "/broker", reach: []string{module, module + "/internal/slots"}},
+		{pkg: module + "/checkpoint", reach: []string{module, module + "/internal/slots"}},
 	} {
 		t.Run(strings.TrimPrefix(layer.pkg, module), func(t *testing.T) {
 			for _, dep := range dependencies(t, layer.pkg) {

@@ -57,7 +57,11 @@ func TestR07_ATaskIsToldOnceWhatBecameOfItsMessage(t *testing.T) {
 		"requeued":  {returns(false, occamy.ErrRequeue), nil, occamy.Requeued},
 		"timed out": {returns(true, errWork), func(*fixture, *occamytest.Delivery) { after(time.Minute) }, occamy.RejectedForGood},
 		"lost":      {returns(true, errWork), func(_ *fixture, m *occamytest.Delivery) { m.Lose() }, occamy.Lost},
-		"shut down": {returns(true, errWork), func(f *fixture, _ *occamytest.Delivery) { <-f.goShutdown(0) }, occamy.Requeued},
+		"shut down": {returns(true, errWork), func(f *fixture, _ *occamytest.Delivery) {
+			if err := <-f.goShutdown(0); err != nil {
+				f.Error(err)
+			}
+		}, occamy.Requeued},
 		"stuck": {func(context.Context) error { after(time.Hour); return nil }, func(f *fixture, _ *occamytest.Delivery) {
 			f.command("cancel", "r")
 		}, occamy.Acked},
