@@ -1,11 +1,15 @@
 package rabbitmq
 
 import (
+	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/occamy-go/occamy"
 )
 
 func withTag(tag uint64) *delivery {
@@ -35,6 +39,26 @@ func TestAcksTogether(t *testing.T) {
 
 // Whatever the order of deliveries and acks, each acked delivery is told of
 // once, and none that is out or has not come.
+// An ack that waits when the channel is lost is never written: there, or on
+// another channel, its number would name nothing, or somebody else's delivery.
+func TestAcksThatWaitWhenTheChannelIsLostAreNotWritten(t *testing.T) {
+	life, end := context.WithCancelCause(context.Background())
+	s := &session{c: &consumer{}, life: life, end: end} // to write without a channel would panic
+	m := &delivery{s: s, block: &block{}, raw: amqp.Delivery{DeliveryTag: 1}}
+	s.add(m)
+	s.acks.sending.Lock()
+	answer := make(chan error, 1)
+	s.ack(m, func(err error) { answer <- err })
+	s.lose(errOver)
+	s.acks.sending.Unlock()
+	if err := <-answer; !errors.Is(err, occamy.ErrDeliveryLost) {
+		t.Errorf("the ack says %v; want ErrDeliveryLost", err)
+	}
+	if err := m.Ack(context.Background()); !errors.Is(err, occamy.ErrDeliveryLost) {
+		t.Errorf("another ack says %v; want ErrDeliveryLost", err)
+	}
+}
+
 func TestAcksHitNoOtherDelivery(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 2000 {
