@@ -145,8 +145,8 @@ func TestBlocksHaveAllPaths(t *testing.T) {
 	for _, paths := range []string{"2", "43690", "43691", "87380", "87381", "1000000", "10000000000"} {
 		j := mustJob(t, occamy.Headers{"paths": paths})
 		sum, last := 0, -1
-		for block := range j.Units(t.Context()) {
-			if n := j.pathsOf(block); n < 1 || n > j.perBlock || block != last+1 {
+		for block, err := range j.Units(t.Context()) {
+			if n := j.pathsOf(block); err != nil || n < 1 || n > j.perBlock || block != last+1 {
 				t.Fatalf("%s paths: block %d after %d has %d", paths, block, last, n)
 			}
 			sum, last = sum+j.pathsOf(block), block
