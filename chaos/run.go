@@ -202,7 +202,7 @@ func (p phase) act(ctx context.Context, w *world, send func(n int, lasts bool) e
 	share := p.last - p.first + 1
 	early := min(share/4, 40)
 	kept := keptBack(share-early, p.blows)
-	w.short = kept < enough
+	w.short = share-early < 4*enough*(p.blows+1)
 	w.burst = func(ctx context.Context, n int) error {
 		return q.burst(ctx, min(n, q.left()-kept*int(w.blows.Load())), w.short)
 	}
