@@ -48,7 +48,7 @@ func (s *Store) lock(ctx context.Context, stripe int) (unlock func(), err error)
 		case err = <-got:
 		case <-ctx.Done():
 			go func() { // the turn stays taken meanwhile, so there is one of these at most
-				<-got
+				_ = <-got // as it failed or not, it is given back
 				release()
 			}()
 			return nil, ctx.Err()
