@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/assist/internal/wire"
@@ -15,17 +16,18 @@ type assistant struct {
 	h    *handler
 	req  occamy.Request // of the master
 	link *link
+	lull *lull // of who offered it; begins when it ends by itself
 }
 
-func (h *handler) newAssistant(r occamy.Request, job wire.Job, id string) *assistant {
-	return &assistant{h: h, req: r, link: h.newLink(r.ID, job, id)}
+func (h *handler) newAssistant(r occamy.Request, job wire.Job, id string, l *lull) *assistant {
+	return &assistant{h: h, req: r, link: h.newLink(r.ID, job, id), lull: l}
 }
 
 // helpers returns n assistants for the server on which it is called.
-func (h *handler) helpers(r occamy.Request, job wire.Job, n int) []occamy.Task {
+func (h *handler) helpers(r occamy.Request, job wire.Job, n int, l *lull) []occamy.Task {
 	tasks := make([]occamy.Task, max(n, 0))
 	for i := range tasks {
-		tasks[i] = h.newAssistant(r, job, r.ID+"/h"+randomToken())
+		tasks[i] = h.newAssistant(r, job, r.ID+"/h"+randomToken(), l)
 	}
 	return tasks
 }
@@ -53,17 +55,18 @@ func (a *assistant) Do(ctx context.Context) error {
 	defer end(nil)
 	d, err := a.h.shape.newDuty(ctx, a.h, a.req, a.link)
 	if err != nil {
+		a.lull.begin(a.h.cfg.HelpPeriod)
 		return fmt.Errorf("assist: an assistant for %q: %w", a.req.ID, err)
 	}
-	a.link.mu.Lock()
-	a.link.duty, a.link.end = d, end
-	a.link.mu.Unlock()
-	a.link.wake()
+	a.link.start(d, end)
 
 	var reports sync.WaitGroup
 	reports.Go(func() { a.link.run(life) })
 	err = d.run(life)
-	if errors.Is(context.Cause(life), errNoWork) {
+	switch {
+	case life.Err() == nil:
+		a.lull.begin(a.h.cfg.HelpPeriod)
+	case errors.Is(context.Cause(life), errNoWork):
 		err = nil
 	}
 	end(errNoWork)
@@ -83,11 +86,31 @@ func (a *assistant) farewell(ctx context.Context) {
 		defer cancel()
 		a.link.leave(detached)
 	}
-	if errors.Is(context.Cause(ctx), occamy.ErrPreempted) {
-		go leave()
-		return
+	if !errors.Is(context.Cause(ctx), occamy.ErrPreempted) || !a.h.leaving.begin(leave) {
+		leave()
 	}
-	leave()
+}
+
+// leaving is the farewells that follow the end of Do. Each ends within farewell,
+// and when the broker's connection is closed; the process may end without them.
+type leaving struct {
+	count atomic.Int64
+}
+
+// mostLeaving bounds them.
+const mostLeaving = 64
+
+// begin runs leave in a goroutine. It says no when there are too many.
+func (l *leaving) begin(leave func()) bool {
+	if l.count.Add(1) > mostLeaving {
+		l.count.Add(-1)
+		return false
+	}
+	go func() {
+		defer l.count.Add(-1)
+		leave()
+	}()
+	return true
 }
 
 // root is the assistant that an optional request makes. It grows onto the spare
@@ -96,5 +119,8 @@ type root struct{ *assistant }
 
 // Expand implements occamy.Expander.
 func (r *root) Expand(_ context.Context, n int) []occamy.Task {
-	return r.h.helpers(r.req, r.link.job, min(n, r.link.vacancies()))
+	if r.lull.on() {
+		return nil
+	}
+	return r.h.helpers(r.req, r.link.job, r.link.offer(n), r.lull)
 }

@@ -2,6 +2,7 @@ package assist
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -106,13 +107,14 @@ func (s *searchShape) newDuty(ctx context.Context, _ *handler, r occamy.Request,
 func (d *searchDuty) run(life context.Context) error { return d.job.search(life, d.board) }
 
 // fill implements duty.
-func (d *searchDuty) fill(r *wire.Report, again bool) bool {
+func (d *searchDuty) fill(r *wire.Report) bool {
 	r.Want = 1 // it takes whatever is better
 	best, cost, ok := d.board.get()
-	if !ok || d.any && cost >= d.sent && (d.sentIn == 0 || !again) {
+	since := time.Since(d.sentAt)
+	if !ok || d.any && cost >= d.sent && (d.sentIn == 0 || since < resend) {
 		return false
 	}
-	if wait := gap(best) - time.Since(d.sentAt); wait > 0 && !again {
+	if wait := gap(best) - since; wait > 0 {
 		if !d.waits {
 			d.waits = true
 			time.AfterFunc(wait, d.wait)
@@ -123,6 +125,20 @@ func (d *searchDuty) fill(r *wire.Report, again bool) bool {
 	d.sent, d.any, d.sentAt, d.sentIn = cost, true, time.Now(), r.Seq
 	return true
 }
+
+// pending implements duty.
+func (d *searchDuty) pending() bool { return false }
+
+// again implements duty.
+func (d *searchDuty) again() {
+	if d.sentIn != 0 {
+		d.any, d.sentIn = false, 0
+	}
+	d.sentAt = time.Time{}
+}
+
+// idle implements duty.
+func (d *searchDuty) idle() bool { return true }
 
 func (d *searchDuty) wait() {
 	d.link.mu.Lock()
@@ -152,7 +168,10 @@ func (d *searchDuty) take(g *wire.Grant, seen any, fresh bool) {
 }
 
 // tooLarge implements duty: a solution that cannot be sent is of no use to others.
-func (d *searchDuty) tooLarge(_ *wire.Report, err error) { d.link.h.cfg.OnError(err) }
+func (d *searchDuty) tooLarge(_ *wire.Report, err error) error {
+	d.sentIn = 0
+	return fmt.Errorf("assist: a solution for %q cannot be sent to its master: %w", d.link.master, err)
+}
 
 // examined returns the cost of a solution from elsewhere, or nil for none that
 // is right.

@@ -9,7 +9,8 @@ import (
 )
 
 // Config says how the jobs of a handler are shared. Its zero value is useful:
-// the master then works alone, and keeps no progress.
+// the master then works alone, and keeps no progress. Durations, Window and Buffer
+// below zero count as zero.
 type Config struct {
 	// Broker is how masters and assistants reach each other. All servers that
 	// take part use the same one. Nil: a master works alone.
@@ -28,8 +29,8 @@ type Config struct {
 	// room. The master counts for one more, as it computes too. Zero: none.
 	Least int
 
-	// Most is how many assistants a job can use, the needed ones included. Zero:
-	// any number; negative: none. A job that is a [Sized] says so for itself.
+	// Most is how many assistants a job can use, the needed ones included, up to
+	// 4,096. Zero: as many; negative: none but those. A job that is a [Sized] says so for itself.
 	Most int
 
 	// LeaseTimeout is how long an assistant may be silent before what it has is
@@ -76,10 +77,12 @@ func (c Config) withDefaults() Config {
 	set(&c.Patience, 2*time.Second)
 	set(&c.HelpPeriod, time.Second)
 	set(&c.SavePeriod, time.Second)
-	set(&c.Retries, 2)
 	set(&c.Window, 4096)
 	set(&c.Buffer, 64<<20)
-	if c.Retries < 0 {
+	switch {
+	case c.Retries == 0:
+		c.Retries = 2
+	case c.Retries < 0:
 		c.Retries = 0
 	}
 	if c.OnError == nil {
@@ -89,15 +92,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func set[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
+func set[T ~int | ~int64](field *T, value T) {
+	if *field <= 0 {
 		*field = value
 	}
 }
 
 // beat is how often an assistant says something.
-func (c *Config) beat() time.Duration { return c.LeaseTimeout / 8 }
+func (c *Config) beat() time.Duration { return max(c.LeaseTimeout/8, time.Millisecond) }
 
 // Sized is a job that says for itself how many assistants it needs and can use,
 // in place of [Config]. It is asked once, on the master.

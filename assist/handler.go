@@ -51,6 +51,8 @@ type handler struct {
 	shape  shape
 	client *client.Client // nil: masters work alone
 	token  string         // in the IDs of what this process runs
+
+	leaving leaving
 }
 
 func newHandler(s shape, cfg Config) *handler {
@@ -98,7 +100,7 @@ func (h *handler) assistant(r occamy.Request, id string) (occamy.Task, error) {
 	for _, key := range []string{headerMaster, headerJob, headerRoom} {
 		delete(original.Headers, key)
 	}
-	a := h.newAssistant(original, job, own)
+	a := h.newAssistant(original, job, own, &lull{})
 	if r.Optional {
 		a.link.root = true
 		if s, _, _ := text(r.Headers, headerRoom); s != "" {

@@ -13,26 +13,33 @@ import (
 	"github.com/occamy-go/occamy/broker"
 )
 
-// duty is what an assistant does. The methods fill and take are called with the
-// link's lock held, and do not block.
+// duty is what an assistant does. All methods but run and examine are called
+// with the link's lock held, and do not block.
 type duty interface {
 	// run computes until ctx ends; life ends a little before, when the
 	// assistant is to stop.
 	run(life context.Context) error
 	// fill adds to a report what there is to say. It says whether that is worth
-	// a message; again asks for all that no grant has confirmed.
-	fill(r *wire.Report, again bool) bool
+	// a message.
+	fill(r *wire.Report) bool
+	// pending says that there are results that no report has had.
+	pending() bool
+	// again has all said again that no grant has confirmed.
+	again()
 	// examine looks at a grant, without the lock, since it may call the job. What
 	// it returns goes to take.
 	examine(g *wire.Grant) any
 	// take takes a grant of the master. fresh: it is the first of that master.
 	take(g *wire.Grant, seen any, fresh bool)
-	// tooLarge says that r could not be sent.
-	tooLarge(r *wire.Report, err error)
+	// tooLarge says that r could not be sent. What it returns is for
+	// Config.OnError.
+	tooLarge(r *wire.Report, err error) error
+	// idle says that there is nothing to compute.
+	idle() bool
 }
 
 // link is an assistant's end of the wire to its master. Its goroutine is run;
-// reports go one after the other.
+// reports go one after the other, and nothing else waits for the broker.
 type link struct {
 	h            *handler
 	master       string // its ID
@@ -47,7 +54,7 @@ type link struct {
 	duty  duty      // nil until run; guarded by mu, as is all below
 	epoch uint64    // of the master that is followed; 0 for none
 	heard uint64    // Seq of its last grant
-	at    time.Time // when that came
+	at    time.Time // when that came; at first, when the assistant began
 	seq   uint64    // of the last report
 	room  int
 	ended bool // there is nothing left to do
@@ -60,6 +67,14 @@ func (h *handler) newLink(master string, job wire.Job, from string) *link {
 
 // errNoWork: the master has nothing left to do, or is gone.
 var errNoWork = errors.New("assist: nothing left to do")
+
+// start has the link carry what d says, and end the assistant by end.
+func (l *link) start(d duty, end context.CancelCauseFunc) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.duty, l.end, l.at = d, end, time.Now()
+	l.wake()
+}
 
 func (l *link) wake() {
 	select {
@@ -96,7 +111,7 @@ func (l *link) take(body []byte) error {
 	if !fresh && g.Seq <= l.heard {
 		return nil // it came twice
 	}
-	l.epoch, l.heard, l.at, l.room = g.Epoch, g.Seq, time.Now(), int(min(g.Room, 1<<20))
+	l.epoch, l.heard, l.at, l.room = g.Epoch, g.Seq, time.Now(), int(min(g.Room, mostMembers))
 	d.take(&g, seen, fresh)
 	if g.State == wire.End {
 		l.finish()
@@ -112,14 +127,15 @@ func (l *link) finish() {
 	}
 }
 
-// vacancies is how many further assistants the master would welcome.
-func (l *link) vacancies() int {
+// offer takes up to n of the places that the master has for further assistants.
+func (l *link) offer(n int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended {
-		return 0
+	if n = min(n, l.room); l.ended || n < 0 {
+		n = 0
 	}
-	return l.room
+	l.room -= n // until the master says more
+	return n
 }
 
 // firstRetry is how soon a report that found nobody is sent again; later ones
@@ -135,20 +151,22 @@ func (l *link) run(ctx context.Context) {
 	var (
 		missing time.Time // since when the master cannot be reached
 		pause   time.Duration
-		beats   int
 	)
 	for {
-		due := missing != time.Time{} // what could not be said is said again
+		due := !missing.IsZero() // what could not be said is said again
 		select {
 		case <-ctx.Done():
 			return
 		case <-beat.C:
-			beats++
 			due = true
 		case <-retry.C:
 		case <-l.news:
 		}
-		r := l.report(due, due && beats%2 == 0)
+		if l.forgotten() {
+			l.quit()
+			return
+		}
+		r := l.report(due)
 		if r == nil {
 			continue
 		}
@@ -172,6 +190,14 @@ func (l *link) run(ctx context.Context) {
 	}
 }
 
+// forgotten says whether the master takes what is said and gives nothing to do.
+// While there is nothing to do, it answers each report.
+func (l *link) forgotten() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.at) > l.h.cfg.LeaseTimeout+l.h.cfg.Patience && l.duty.idle()
+}
+
 func (l *link) quit() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -180,11 +206,11 @@ func (l *link) quit() {
 
 // report returns what there is to say, nil for nothing. When it is due there
 // always is, if only that the assistant lives.
-func (l *link) report(due, again bool) *wire.Report {
+func (l *link) report(due bool) *wire.Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.header()
-	if !l.duty.fill(r, again) && !due && l.seq > 0 {
+	if !l.duty.fill(r) && !due && l.seq > 0 {
 		return nil
 	}
 	l.seq++
@@ -202,15 +228,24 @@ func (l *link) send(ctx context.Context, r *wire.Report) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
 	err := l.h.client.Control(ctx, l.master, occamy.Headers{headerMessage: sayReport}, r.Encode())
-	if errors.Is(err, occamy.ErrTooLarge) {
-		l.mu.Lock()
-		l.duty.tooLarge(r, err)
-		l.mu.Unlock()
-		l.wake()
-		return nil // the broker is there
+	if err == nil {
+		return nil
 	}
-	if err != nil && !errors.Is(err, broker.ErrNobody) && ctx.Err() == nil {
-		l.h.cfg.OnError(fmt.Errorf("assist: a message to master %q: %w", l.master, err))
+	tell := error(nil)
+	l.mu.Lock()
+	switch {
+	case errors.Is(err, occamy.ErrTooLarge):
+		tell, err = l.duty.tooLarge(r, err), nil // the broker is there
+		l.wake()
+	default:
+		l.duty.again()
+		if !errors.Is(err, broker.ErrNobody) && ctx.Err() == nil {
+			tell = fmt.Errorf("assist: a message to master %q: %w", l.master, err)
+		}
+	}
+	l.mu.Unlock()
+	if tell != nil {
+		l.h.cfg.OnError(tell)
 	}
 	return err
 }
@@ -224,16 +259,29 @@ func (l *link) over(ctx context.Context) bool {
 	return err == nil
 }
 
-// leave tells the master that the assistant is gone, and what it had is free.
+// leave tells the master what it does not know yet, that the assistant is gone,
+// and what it had is free.
 func (l *link) leave(ctx context.Context) {
 	l.mu.Lock()
-	r := l.header()
-	l.duty.fill(r, true)
-	r.Leaving, r.Want, r.Held = true, 0, nil
-	tell := !l.ended && l.seq > 0
-	l.seq++
+	l.duty.again()
 	l.mu.Unlock()
-	if tell {
-		_ = l.send(ctx, r) // otherwise the master misses it
+	for {
+		l.mu.Lock()
+		if l.ended || l.seq == 0 {
+			l.mu.Unlock()
+			return
+		}
+		r := l.header()
+		l.duty.fill(r)
+		l.seq++
+		r.Want, r.Held, r.Leaving = 0, nil, !l.duty.pending()
+		l.mu.Unlock()
+		err := l.send(ctx, r)
+		l.mu.Lock()
+		done := r.Leaving && !l.duty.pending()
+		l.mu.Unlock()
+		if err != nil || done {
+			return // when there was an error, the master misses it
+		}
 	}
 }

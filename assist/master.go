@@ -23,22 +23,19 @@ const (
 	requeueDelay = 5 * time.Second
 )
 
-// anyNumber stands for assistants without a bound.
-const anyNumber = 1 << 20
-
 // sizeOf returns how many assistants a job needs and can use.
 func (h *handler) sizeOf(job any, r occamy.Request) (least, most int) {
 	least, most = h.cfg.Least, h.cfg.Most
 	if s, ok := job.(Sized); ok {
 		least, most = s.Assistants()
 	} else if most == 0 {
-		most = anyNumber
+		most = mostMembers
 	}
 	if h.client == nil || r.ID == "" || len(r.ID) > maxMaster {
 		return 0, 0 // nobody could reach it
 	}
-	least = max(least, 0)
-	return least, min(max(most, least), anyNumber)
+	least = min(max(least, 0), mostMembers)
+	return least, min(max(most, least), mostMembers)
 }
 
 // progressKey is where the progress of a request is kept.
@@ -95,6 +92,71 @@ func (c *crew) dismiss(ctx context.Context, over bool) {
 		c.unhire(detached)
 	}
 	c.close(over)
+}
+
+// epochOf tells the masters of one job apart: a later one has a higher epoch.
+// rev is that of the claim of its progress; 0 where none is kept.
+func epochOf(rev checkpoint.Revision) uint64 {
+	if rev > 0 {
+		return uint64(rev)
+	}
+	return uint64(time.Now().UnixNano())
+}
+
+// forGood says whether a job is over that ended with err, and whose task was
+// stopped for cause (nil for not stopped): no other attempt follows.
+func forGood(cause, err error) bool {
+	stopped := cause != nil && !errors.Is(cause, occamy.ErrCancelled) && !errors.Is(cause, occamy.ErrTimeout)
+	return !stopped && !errors.Is(err, occamy.ErrRequeue)
+}
+
+// setResult gives the request its result.
+func setResult(ctx context.Context, result []byte) error {
+	if err := occamy.SetResult(ctx, result); err != nil && !errors.Is(err, occamy.ErrNoRequest) {
+		return err
+	}
+	return nil
+}
+
+// save keeps progress until life ends. It ends the job when another attempt has
+// it, or there is too much of it.
+func (c *crew) save(life context.Context, save func(context.Context) error, fail func(error)) {
+	tick := time.NewTicker(c.h.cfg.SavePeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-life.Done():
+			return
+		case <-tick.C:
+		}
+		err := save(life)
+		switch {
+		case err == nil || life.Err() != nil:
+		case errors.Is(err, checkpoint.ErrSuperseded):
+			fail(superseded(err))
+			return
+		case errors.Is(err, checkpoint.ErrTooLarge):
+			fail(fmt.Errorf("its progress cannot be kept: %w", err))
+			return
+		default:
+			c.h.cfg.OnError(fmt.Errorf("assist: job %q: keep progress: %w", c.req.ID, err))
+		}
+	}
+}
+
+// saveLast keeps the progress of a master that ends for why, when it is still
+// its own and there may be another attempt.
+func (c *crew) saveLast(ctx context.Context, why error, save func(context.Context) error) {
+	for _, gone := range []error{occamy.ErrDeliveryLost, occamy.ErrCancelled, checkpoint.ErrSuperseded} {
+		if errors.Is(why, gone) {
+			return
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
+	defer cancel()
+	if err := save(last); err != nil {
+		c.h.cfg.OnError(fmt.Errorf("assist: job %q: keep the last progress: %w", c.req.ID, err))
+	}
 }
 
 // untilOpen calls open until it succeeds, life ends, or the store has failed for

@@ -23,10 +23,11 @@ type searchMaster struct {
 	board *board               // the best of all
 	kept  *checkpoint.Progress // nil: nothing is kept
 
-	end context.CancelCauseFunc // of life; set by Do, before anybody reports
+	news chan struct{} // holds one token when there is a better solution to tell of
 
 	// guarded by mu of crew
-	version uint64 // grows with each better solution
+	end     context.CancelCauseFunc // of life; nil before Do
+	version uint64                  // grows with each better solution
 	limits  Limits
 	timer   *time.Timer   // of limits.Time; nil before Do
 	spent   time.Duration // by earlier attempts
@@ -38,7 +39,7 @@ func (s *searchShape) newMaster(ctx context.Context, h *handler, r occamy.Reques
 	if err != nil {
 		return nil, err
 	}
-	m := &searchMaster{crew: newCrew(h, r, job.as()), job: job}
+	m := &searchMaster{crew: newCrew(h, r, job.as()), job: job, news: make(chan struct{}, 1)}
 	m.books = m
 	m.board = newBoard(func([]byte, float64) { m.better() })
 	if h.cfg.Store != nil && r.ID != "" {
@@ -73,7 +74,6 @@ func (m *searchMaster) Settled(ctx context.Context, s occamy.Settlement) {
 func (m *searchMaster) Do(ctx context.Context) error {
 	life, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	m.end = end
 	searches, err := m.h.shape.(*searchShape).newJob(ctx, m.req)
 	if err != nil {
 		return err
@@ -81,21 +81,19 @@ func (m *searchMaster) Do(ctx context.Context) error {
 	if err := m.restore(life); err != nil {
 		return err
 	}
+	timer := time.AfterFunc(math.MaxInt64, func() { end(errDone) })
+	defer timer.Stop()
 	m.mu.Lock()
-	m.begun = time.Now()
-	m.timer = time.AfterFunc(time.Hour, func() { end(errDone) })
+	m.begun, m.timer, m.end = time.Now(), timer, end
 	m.mu.Unlock()
-	defer m.timer.Stop()
 	m.limit()
-	// What is sent outlives the end of life by a farewell.
-	sending, hangUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer hangUp()
-	m.begin(sending, m.epochOf())
+	m.begin(ctx, m.claimed())
 
 	var beside sync.WaitGroup
 	beside.Go(func() { m.tend(life, m.req.Attempt, m.progress) })
+	beside.Go(func() { m.tell(life) })
 	if m.kept != nil {
-		beside.Go(func() { m.save(life) })
+		beside.Go(func() { m.save(life, m.keep, end) })
 	}
 	err = searches.search(life, m.board)
 	if life.Err() != nil {
@@ -105,16 +103,17 @@ func (m *searchMaster) Do(ctx context.Context) error {
 	beside.Wait()
 
 	cause := context.Cause(ctx)
-	again := cause != nil && !errors.Is(cause, occamy.ErrCancelled) && !errors.Is(cause, occamy.ErrTimeout) || errors.Is(err, occamy.ErrRequeue)
-	m.dismiss(ctx, !again)
-	switch {
-	case cause != nil:
-		m.last(ctx, cause)
-		return cause
-	case err != nil && !errors.Is(err, errDone):
-		return err
+	m.dismiss(ctx, forGood(cause, err))
+	if cause != nil {
+		err = cause
 	}
-	return m.finish(ctx)
+	if err == nil || errors.Is(err, errDone) {
+		err = m.finish(ctx)
+	}
+	if err != nil && m.kept != nil {
+		m.saveLast(ctx, err, m.keep)
+	}
+	return err
 }
 
 func (m *searchMaster) finish(ctx context.Context) error {
@@ -126,18 +125,15 @@ func (m *searchMaster) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := occamy.SetResult(ctx, result); err != nil && !errors.Is(err, occamy.ErrNoRequest) {
-		return err
-	}
-	return nil
+	return setResult(ctx, result)
 }
 
-// epochOf tells the masters of one job apart; a later one has a higher epoch.
-func (m *searchMaster) epochOf() uint64 {
-	if m.kept != nil {
-		return uint64(m.kept.Revision())
+// claimed is the epoch of the attempt.
+func (m *searchMaster) claimed() uint64 {
+	if m.kept == nil {
+		return epochOf(0)
 	}
-	return uint64(time.Now().UnixNano())
+	return epochOf(m.kept.Revision())
 }
 
 // limit has the search end by the job's limits.
@@ -167,13 +163,43 @@ func (m *searchMaster) check() {
 	}
 }
 
-// better tells the assistants of a better solution.
+// better is called when the master itself has found a better solution.
 func (m *searchMaster) better() {
 	m.check()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.improved()
+}
+
+// improved has the assistants told of a better solution. The caller holds the
+// lock.
+func (m *searchMaster) improved() {
 	m.version++
-	m.serveAll()
+	select {
+	case m.news <- struct{}{}:
+	default:
+	}
+}
+
+// tell tells the assistants of better solutions until life ends, of no more than
+// the best in each gap.
+func (m *searchMaster) tell(life context.Context) {
+	for {
+		select {
+		case <-m.news:
+		case <-life.Done():
+			return
+		}
+		m.mu.Lock()
+		m.serveAll()
+		m.mu.Unlock()
+		best, _, _ := m.board.get()
+		select {
+		case <-time.After(gap(best)):
+		case <-life.Done():
+			return
+		}
+	}
 }
 
 // examine implements books.
@@ -187,23 +213,25 @@ func (m *searchMaster) report(from *member, r *wire.Report, seen any) (answer bo
 	}
 	if m.board.beats(cost) {
 		m.board.hear(r.Best, cost)
-		m.version++
+		m.improved()
 		from.told = m.version // it has that one
 		if target := m.limits.Target; target != nil && cost <= *target {
 			m.end(errDone)
 		}
-		m.serveAll()
 	}
 	return true
 }
 
+// idle implements books.
+func (m *searchMaster) idle() bool { return m.version == 0 }
+
 // grant implements books.
 func (m *searchMaster) grant(g *wire.Grant, to *member) bool {
 	best, _, ok := m.board.get()
-	if !ok || to.told == m.version || time.Since(to.bestAt) < gap(best) {
+	if !ok || to.told == m.version {
 		return false
 	}
-	to.told, to.bestAt = m.version, time.Now()
+	to.told = m.version
 	g.Best = best
 	return true
 }
@@ -216,8 +244,8 @@ func (m *searchMaster) gone(*member, bool) {}
 
 // tooLarge implements books: a search whose solutions cannot be sent goes on,
 // each by itself.
-func (m *searchMaster) tooLarge(_ *wire.Grant, err error) {
-	go m.h.cfg.OnError(fmt.Errorf("assist: job %q: its best solution cannot be sent to assistants: %w", m.req.ID, err))
+func (m *searchMaster) tooLarge(_ *wire.Grant, err error) error {
+	return fmt.Errorf("its best solution cannot be sent: %w", err)
 }
 
 // useful implements books.
@@ -272,49 +300,23 @@ func (m *searchMaster) restore(life context.Context) error {
 	return nil
 }
 
-// save keeps the best solution.
-func (m *searchMaster) save(life context.Context) {
-	tick := time.NewTicker(m.h.cfg.SavePeriod)
-	defer tick.Stop()
-	for {
-		select {
-		case <-life.Done():
-			return
-		case <-tick.C:
-		}
-		err := m.kept.Save(life, m.toKeep())
-		switch {
-		case err == nil || life.Err() != nil:
-		case errors.Is(err, checkpoint.ErrSuperseded):
-			m.end(superseded(err))
-			return
-		default:
-			m.h.cfg.OnError(fmt.Errorf("assist: job %q: keep progress: %w", m.req.ID, err))
-		}
-	}
-}
-
-// last keeps the best solution of a master that is stopped.
-func (m *searchMaster) last(ctx context.Context, cause error) {
-	if m.kept == nil || errors.Is(cause, occamy.ErrDeliveryLost) || errors.Is(cause, occamy.ErrCancelled) {
-		return
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
-	defer cancel()
-	if err := m.kept.Save(last, m.toKeep()); err != nil {
-		m.h.cfg.OnError(fmt.Errorf("assist: job %q: keep the last progress: %w", m.req.ID, err))
-	}
+// keep keeps the best solution, and the time that was spent.
+func (m *searchMaster) keep(ctx context.Context) error {
+	best, _, ok := m.board.get()
+	m.mu.Lock()
+	elapsed := m.elapsed()
+	m.mu.Unlock()
+	return m.kept.Save(ctx, encodeKept(elapsed, best, ok))
 }
 
 const keptVersion = 1
 
-func (m *searchMaster) toKeep() []byte {
-	best, _, _ := m.board.get()
-	m.mu.Lock()
-	elapsed := m.elapsed()
-	m.mu.Unlock()
-	b := binary.AppendUvarint([]byte{keptVersion}, uint64(elapsed))
-	return append(b, best...)
+func encodeKept(spent time.Duration, best []byte, ok bool) []byte {
+	b := binary.AppendUvarint([]byte{keptVersion}, uint64(spent))
+	if ok {
+		b = append(append(b, 1), best...)
+	}
+	return b
 }
 
 // decodeKept returns nothing for what makes no sense, which helps nobody.
@@ -326,8 +328,8 @@ func decodeKept(b []byte) (spent time.Duration, best []byte) {
 	if k <= 0 || n > math.MaxInt64/2 {
 		return 0, nil
 	}
-	if best = b[1+k:]; len(best) == 0 {
-		best = nil
+	if b = b[1+k:]; len(b) > 0 {
+		best = b[1:]
 	}
 	return time.Duration(n), best
 }

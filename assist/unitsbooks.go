@@ -39,7 +39,7 @@ func (b *unitsBooks) report(m *member, r *wire.Report, _ any) (answer bool) {
 	if r.Leaving {
 		return false // gone frees what it had
 	}
-	if r.Seq < m.reports {
+	if r.Seq <= m.reports {
 		return answer
 	}
 	heard := r.Heard
@@ -64,9 +64,8 @@ func (b *unitsBooks) done(i uint64, result []byte) {
 
 // grant implements books.
 func (b *unitsBooks) grant(g *wire.Grant, m *member) bool {
-	_, all := b.Units()
 	n := min(m.want, b.part())
-	if n == 0 && m.want > 0 && b.Has(m.Holder) == 0 {
+	if n == 0 && b.Has(m.Holder) == 0 {
 		n = 1 // it would stand idle
 	}
 	if m.small {
@@ -81,7 +80,7 @@ func (b *unitsBooks) grant(g *wire.Grant, m *member) bool {
 		}
 	}
 	m.want -= len(g.Units)
-	if len(g.Units) == 0 && all && m.want > 0 && b.Untaken() == 0 && b.Has(m.Holder) == 0 {
+	if len(g.Units) == 0 && b.allTaken() && b.Has(m.Holder) == 0 {
 		g.State, m.end = wire.End, true // what the others have they will finish
 		return true
 	}
@@ -101,7 +100,19 @@ func (b *unitsBooks) part() int {
 }
 
 // undo implements books.
-func (b *unitsBooks) undo(g *wire.Grant, m *member) { b.Take(m.Holder, g.Units) }
+func (b *unitsBooks) undo(g *wire.Grant, m *member) {
+	b.Take(m.Holder, g.Units)
+	m.want += len(g.Units)
+}
+
+// idle implements books.
+func (b *unitsBooks) idle() bool { return b.Free() == 0 && !b.allTaken() }
+
+// allTaken says that there is no unit left that nobody has.
+func (b *unitsBooks) allTaken() bool {
+	_, all := b.Units()
+	return all && b.Untaken() == 0
+}
 
 // gone implements books.
 func (b *unitsBooks) gone(m *member, lost bool) {
@@ -110,22 +121,26 @@ func (b *unitsBooks) gone(m *member, lost bool) {
 	} else if err := b.Lost(m.Holder); err != nil {
 		b.fail(err)
 	}
-	b.crew.serveAll()
 }
 
 // tooLarge implements books.
-func (b *unitsBooks) tooLarge(g *wire.Grant, err error) {
+func (b *unitsBooks) tooLarge(g *wire.Grant, err error) error {
 	if len(g.Units) == 1 {
 		err = fmt.Errorf("assist: unit %d of %d bytes cannot be sent: make units smaller, or have them say where their data is: %w",
 			g.Units[0].Index, len(g.Units[0].Body), err)
 	}
 	b.fail(err)
+	return nil
 }
 
-// useful implements books.
+// useful implements books. The master itself is no assistant.
 func (b *unitsBooks) useful() int {
 	if _, all := b.Units(); !all {
 		return b.crew.most
 	}
-	return b.Holders() + b.Untaken()
+	n := b.Holders() + b.Untaken()
+	if b.Has(self) > 0 {
+		n--
+	}
+	return n
 }

@@ -30,7 +30,7 @@ const (
 	// result.
 	messageBytes = 256 << 10
 	// patience of a message: then what it said is said again.
-	resend = 2 * time.Second
+	resend = time.Second
 )
 
 // unitsDuty computes units. What it shares with the link is guarded by the
@@ -40,15 +40,14 @@ type unitsDuty struct {
 	job  unitsJob
 	work chan struct{} // holds one token when there are units
 
-	queue    []wire.Unit
-	current  uint64 // the unit that is being computed, while busy
-	busy     bool
-	results  []*outgoing
-	mean     time.Duration // of a unit, lately; 0 before the first
-	told     time.Time     // when results were reported last
-	asked    int           // Want of the last report, until a grant answers it
-	alone    bool          // one result at a time fills a message
-	reported bool
+	queue   []wire.Unit
+	current uint64 // the unit that is being computed, while busy
+	busy    bool
+	results []*outgoing
+	mean    time.Duration // of a unit, lately; 0 before the first
+	told    time.Time     // when results were reported last
+	asked   int           // Want of the last report, until a grant answers it
+	alone   bool          // one result at a time fills a message
 }
 
 // outgoing is a result that the master may not have.
@@ -142,7 +141,7 @@ func (d *unitsDuty) ahead() int {
 }
 
 // fill implements duty.
-func (d *unitsDuty) fill(r *wire.Report, again bool) (worth bool) {
+func (d *unitsDuty) fill(r *wire.Report) (worth bool) {
 	want := d.ahead() - len(d.queue)
 	if !d.busy {
 		want++
@@ -159,11 +158,11 @@ func (d *unitsDuty) fill(r *wire.Report, again bool) (worth bool) {
 	}
 	now, size := time.Now(), 0
 	for _, o := range d.results {
-		if o.seq != 0 && !again && now.Sub(o.at) < resend {
+		if o.seq != 0 && now.Sub(o.at) < resend {
 			continue
 		}
 		size += len(o.Body)
-		if len(r.Results) > 0 && (size > messageBytes || d.alone) {
+		if n := len(r.Results); n > 0 && (size > messageBytes || d.alone || n == wire.MaxUnits) {
 			d.link.wake() // the rest by another message
 			break
 		}
@@ -178,6 +177,21 @@ func (d *unitsDuty) fill(r *wire.Report, again bool) (worth bool) {
 	return worth
 }
 
+// pending implements duty.
+func (d *unitsDuty) pending() bool {
+	return slices.ContainsFunc(d.results, func(o *outgoing) bool { return o.seq == 0 })
+}
+
+// again implements duty.
+func (d *unitsDuty) again() {
+	for _, o := range d.results {
+		o.seq = 0
+	}
+}
+
+// idle implements duty.
+func (d *unitsDuty) idle() bool { return !d.busy && len(d.queue) == 0 }
+
 // examine implements duty.
 func (d *unitsDuty) examine(*wire.Grant) any { return nil }
 
@@ -185,14 +199,12 @@ func (d *unitsDuty) examine(*wire.Grant) any { return nil }
 func (d *unitsDuty) take(g *wire.Grant, _ any, fresh bool) {
 	d.asked = 0
 	if fresh {
-		for _, o := range d.results {
-			o.seq = 0 // the new master has none of them
-		}
+		d.again() // the new master has none of them
 		d.link.wake()
 	}
 	d.results = slices.DeleteFunc(d.results, func(o *outgoing) bool { return o.seq != 0 && o.seq <= g.Heard })
 	for _, u := range g.Units {
-		if !d.has(u.Index) {
+		if len(d.queue) < wire.MaxUnits-1 && !d.has(u.Index) {
 			d.queue = append(d.queue, u)
 		}
 	}
@@ -212,7 +224,7 @@ func (d *unitsDuty) has(i uint64) bool {
 }
 
 // tooLarge implements duty: a result that is too large alone is a failure.
-func (d *unitsDuty) tooLarge(r *wire.Report, err error) {
+func (d *unitsDuty) tooLarge(r *wire.Report, err error) error {
 	if len(r.Results) > 1 {
 		d.alone = true
 	}
@@ -227,6 +239,7 @@ func (d *unitsDuty) tooLarge(r *wire.Report, err error) {
 			}
 		}
 	}
+	return nil
 }
 
 func tooLargeResult(n int, err error) string {

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/assist/internal/journal"
 	"github.com/occamy-go/occamy/assist/internal/ledger"
-	"github.com/occamy-go/occamy/checkpoint"
 )
 
 // unitsMaster is the task of a request for a job that consists of units. It keeps
@@ -84,10 +82,7 @@ func (m *unitsMaster) Do(ctx context.Context) error {
 	if err := m.restore(life); err != nil {
 		return m.stopped(ctx, err)
 	}
-	// What is sent outlives the end of life by a farewell.
-	sending, hangUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer hangUp()
-	m.begin(sending, m.epochOf())
+	m.begin(ctx, m.claimed())
 	wake := context.AfterFunc(life, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -98,51 +93,47 @@ func (m *unitsMaster) Do(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { m.plan(life) })
 	beside.Go(func() { m.gather(life) })
-	beside.Go(func() { m.keep(life) })
+	beside.Go(func() { m.tend(life, m.req.Attempt, m.progress) })
+	if m.journal != nil {
+		beside.Go(func() { m.save(life, m.flush, m.failed) })
+	}
 	m.compute(life, computes)
 	end(errDone)
 	beside.Wait()
 
 	m.mu.Lock()
-	err = m.err
-	complete := m.units.complete()
+	err, complete := m.err, m.units.complete()
 	m.mu.Unlock()
-	var result []byte
-	if err == nil && complete && ctx.Err() == nil {
-		result, err = m.job.result(ctx)
-	}
 	cause := context.Cause(ctx)
-	over := cause == nil || errors.Is(cause, occamy.ErrCancelled) || errors.Is(cause, occamy.ErrTimeout)
-	m.dismiss(ctx, over && !errors.Is(err, occamy.ErrRequeue))
+	m.dismiss(ctx, complete && err == nil || forGood(cause, err))
 	switch {
 	case cause != nil:
 		return m.stopped(ctx, cause)
 	case err != nil:
 		return m.stopped(ctx, err)
 	}
-	return m.finish(ctx, result)
-}
-
-func (m *unitsMaster) finish(ctx context.Context, result []byte) error {
-	if err := occamy.SetResult(ctx, result); err != nil && !errors.Is(err, occamy.ErrNoRequest) {
-		return err
+	result, err := m.job.result(ctx)
+	if err != nil {
+		return m.stopped(ctx, err)
 	}
-	return nil
+	return setResult(ctx, result)
 }
 
-// stopped keeps what is not kept yet, when there may be another attempt.
+// stopped keeps what is not kept yet.
 func (m *unitsMaster) stopped(ctx context.Context, why error) error {
-	for _, gone := range []error{occamy.ErrDeliveryLost, occamy.ErrCancelled, checkpoint.ErrSuperseded} {
-		if m.journal == nil || errors.Is(why, gone) {
-			return why
-		}
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
-	defer cancel()
-	if err := m.journal.Flush(last); err != nil {
-		m.h.cfg.OnError(fmt.Errorf("assist: job %q: keep the last progress: %w", m.req.ID, err))
+	if m.journal != nil {
+		m.saveLast(ctx, why, m.journal.Flush)
 	}
 	return why
+}
+
+// flush keeps what has been done. What waited for that may go on.
+func (m *unitsMaster) flush(ctx context.Context) error {
+	err := m.journal.Flush(ctx)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.changed.Broadcast()
+	return err
 }
 
 // restore takes over what earlier attempts have recorded.
@@ -170,12 +161,12 @@ func (m *unitsMaster) restore(life context.Context) error {
 	return err
 }
 
-// epochOf tells the masters of one job apart; a later one has a higher epoch.
-func (m *unitsMaster) epochOf() uint64 {
-	if m.journal != nil {
-		return uint64(m.journal.Revision())
+// claimed is the epoch of the attempt.
+func (m *unitsMaster) claimed() uint64 {
+	if m.journal == nil {
+		return epochOf(0)
 	}
-	return uint64(time.Now().UnixNano())
+	return epochOf(m.journal.Revision())
 }
 
 // fail ends the job. The caller holds the lock.
@@ -245,7 +236,7 @@ func (m *unitsMaster) news() {
 func (m *unitsMaster) gather(life context.Context) {
 	for {
 		m.mu.Lock()
-		ok := m.await(life, m.units.Collectable)
+		ok := m.await(life, m.collectable)
 		m.mu.Unlock()
 		if !ok {
 			return
@@ -259,15 +250,22 @@ func (m *unitsMaster) gather(life context.Context) {
 	}
 }
 
+// collectable says whether a result can be collected. While the store does not
+// take what has been collected, nothing further is, so that memory has a bound.
+func (m *unitsMaster) collectable() bool {
+	return m.units.Collectable() && (m.journal == nil || m.journal.Unkept() < m.h.cfg.Buffer)
+}
+
 // collect collects what can be.
 func (m *unitsMaster) collect(ctx context.Context) error {
 	for {
 		m.mu.Lock()
-		i, result, ok := m.units.Collect()
-		m.mu.Unlock()
-		if !ok {
+		if !m.collectable() {
+			m.mu.Unlock()
 			return nil
 		}
+		i, result, _ := m.units.Collect()
+		m.mu.Unlock()
 		if err := m.job.collect(ctx, i, result); err != nil {
 			return fmt.Errorf("collect unit %d: %w", i, err)
 		}
@@ -302,41 +300,6 @@ func (m *unitsMaster) compute(life context.Context, job unitsJob) {
 		}
 		m.news()
 		m.mu.Unlock()
-	}
-}
-
-// keep does what has to be done now and then.
-func (m *unitsMaster) keep(life context.Context) {
-	var saves sync.WaitGroup
-	defer saves.Wait()
-	if m.journal != nil {
-		saves.Go(func() { m.save(life) })
-	}
-	m.tend(life, m.req.Attempt, m.progress)
-}
-
-// save keeps progress.
-func (m *unitsMaster) save(life context.Context) {
-	tick := time.NewTicker(m.h.cfg.SavePeriod)
-	defer tick.Stop()
-	for {
-		select {
-		case <-life.Done():
-			return
-		case <-tick.C:
-		}
-		err := m.journal.Flush(life)
-		switch {
-		case err == nil || life.Err() != nil:
-		case errors.Is(err, checkpoint.ErrSuperseded):
-			m.failed(superseded(err))
-			return
-		case errors.Is(err, checkpoint.ErrTooLarge):
-			m.failed(err)
-			return
-		default:
-			m.h.cfg.OnError(fmt.Errorf("assist: job %q: keep progress: %w", m.req.ID, err))
-		}
 	}
 }
 

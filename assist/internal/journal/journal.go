@@ -21,16 +21,19 @@ import (
 // further result. Small ones are merged, so that there are few of them.
 const segmentBytes = 256 << 10
 
-// Journal is the journal of one attempt. Add may be called by any goroutine,
-// the rest by one at a time.
+// Journal is the journal of one attempt. Its methods may be called by any
+// goroutine.
 type Journal struct {
 	store    checkpoint.Store
 	key      string
 	progress *checkpoint.Progress
-	segments []segment // as the head has them
 
-	mu    sync.Mutex
-	fresh []byte // records that no segment has yet
+	writing  sync.Mutex // held while the head changes
+	segments []segment  // as the head has them; guarded by writing
+
+	mu       sync.Mutex
+	fresh    []byte // records that no segment has yet
+	flushing int    // bytes of those that are being written
 }
 
 // segment is a part of the journal.
@@ -47,6 +50,8 @@ func New(store checkpoint.Store, key string) *Journal {
 // Open takes the journal over from any earlier attempt and calls restore with
 // each result that it recorded. A segment that has expired is passed over.
 func (j *Journal) Open(ctx context.Context, restore func(i uint64, result []byte) error) error {
+	j.writing.Lock()
+	defer j.writing.Unlock()
 	head, err := j.progress.Claim(ctx)
 	if err != nil {
 		return err
@@ -84,28 +89,44 @@ func (j *Journal) Add(i uint64, result []byte) {
 	j.fresh = appendRecord(j.fresh, i, result)
 }
 
+// Unkept is how many bytes no Flush has kept yet.
+func (j *Journal) Unkept() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.fresh) + j.flushing
+}
+
 // Flush keeps what was noted. The error wraps checkpoint.ErrSuperseded when
 // another attempt has opened the journal; after another one Flush may be called
 // again.
 func (j *Journal) Flush(ctx context.Context) error {
+	j.writing.Lock()
+	defer j.writing.Unlock()
 	j.mu.Lock()
 	fresh := j.fresh
-	j.fresh = nil
+	j.fresh, j.flushing = nil, len(fresh)
 	j.mu.Unlock()
 	if len(fresh) == 0 {
 		return nil
 	}
 	merged, err := j.flush(ctx, fresh)
-	if err != nil {
-		j.mu.Lock()
+	j.mu.Lock()
+	if j.flushing = 0; err != nil {
 		j.fresh = append(fresh, j.fresh...)
-		j.mu.Unlock()
-		return err
 	}
-	for _, s := range merged {
-		_ = j.store.Delete(ctx, j.keyOf(s)) // otherwise it expires
+	j.mu.Unlock()
+	j.remove(ctx, merged)
+	return err
+}
+
+// remove removes segments that do not count any more. One that it cannot remove
+// expires.
+func (j *Journal) remove(ctx context.Context, segments []segment) {
+	for _, s := range segments {
+		if j.store.Delete(ctx, j.keyOf(s)) != nil && ctx.Err() != nil {
+			return
+		}
 	}
-	return nil
 }
 
 // flush writes records and returns the segments that are not needed any more.
@@ -140,25 +161,25 @@ func (j *Journal) flush(ctx context.Context, fresh []byte) (merged []segment, er
 	return merged, nil
 }
 
-// Settled removes the journal of a request that was acked.
+// Settled removes the journal of a request that was acked: the head at first, and
+// the segments only if it was this attempt's to remove.
 func (j *Journal) Settled(ctx context.Context, s occamy.Settlement) {
-	if s == occamy.Acked {
-		if j.Revision() == 0 {
-			// The request ended before this attempt ran, after another did.
-			head, err := j.progress.Claim(ctx)
-			if err == nil {
-				j.segments, _ = decodeHead(head)
-			}
-		}
-		for _, s := range j.segments {
-			_ = j.store.Delete(ctx, j.keyOf(s)) // otherwise it expires
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	if s == occamy.Acked && j.Revision() == 0 {
+		// The request ended before this attempt ran, perhaps after another did.
+		if head, err := j.progress.Claim(ctx); err == nil {
+			j.segments, _ = decodeHead(head)
 		}
 	}
 	j.progress.Settled(ctx, s)
+	if errors.Is(j.progress.Delete(ctx), checkpoint.ErrNotClaimed) && s == occamy.Acked {
+		j.remove(ctx, j.segments)
+	}
 }
 
 // errFormat: what the store has was not written by this package.
-var errFormat = errors.New("journal: not a journal of this version")
+var errFormat = fmt.Errorf("journal: not a journal of this version: %w", checkpoint.ErrFormat)
 
 const headVersion = 1
 

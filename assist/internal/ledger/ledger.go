@@ -30,7 +30,7 @@ type Config struct {
 	Ordered bool // results are collected in the order of the units
 }
 
-// UnitError says which unit made the job fail.
+// UnitError says which unit made a job fail.
 type UnitError struct {
 	Index  uint64
 	Runs   int // that failed, or ended with the process
@@ -206,11 +206,12 @@ func (l *Ledger) count(i uint64, result []byte) {
 func (l *Ledger) remove(i uint64) {
 	u := l.open[i]
 	l.bytes -= len(u.body)
-	l.unlease(i)
-	delete(l.open, i)
-	if k := slices.Index(l.free, i); k >= 0 {
-		heap.Remove(&l.free, k)
+	if u.leased {
+		l.unlease(i)
+	} else {
+		heap.Remove(&l.free, slices.Index(l.free, i))
 	}
+	delete(l.open, i)
 }
 
 // unlease takes a unit from whoever has it.

@@ -17,6 +17,9 @@ const version = 1
 // ErrMalformed is wrapped by every error of the decoders.
 var ErrMalformed = errors.New("assist: malformed message")
 
+// MaxUnits is how many units or results a message has at most.
+const MaxUnits = 1024
+
 // Job tells the jobs that bear one request ID apart.
 type Job [8]byte
 
@@ -133,11 +136,11 @@ func DecodeReport(b []byte) (Report, error) {
 	}
 	r.Needed, r.Root, r.Leaving = flags&flagNeeded != 0, flags&flagRoot != 0, flags&flagLeaving != 0
 	r.Want = d.number()
-	r.Held = make([]uint64, d.count(1))
+	r.Held = make([]uint64, d.units(1))
 	for i := range r.Held {
 		r.Held[i] = d.number()
 	}
-	r.Results = make([]Result, d.count(3))
+	r.Results = make([]Result, d.units(3))
 	for i := range r.Results {
 		r.Results[i] = Result{Index: d.number(), Failed: d.bool(), Body: d.bytes()}
 	}
@@ -183,7 +186,7 @@ func DecodeGrant(b []byte) (Grant, error) {
 	}
 	best := d.bool()
 	g.Room = d.number()
-	g.Units = make([]Unit, d.count(2))
+	g.Units = make([]Unit, d.units(2))
 	for i := range g.Units {
 		g.Units[i] = Unit{Index: d.number(), Body: d.bytes()}
 	}
@@ -267,6 +270,16 @@ func (d *decoder) count(least int) int {
 		return 0
 	}
 	return int(n)
+}
+
+// units reads how many units or results there are.
+func (d *decoder) units(least int) int {
+	n := d.count(least)
+	if n > MaxUnits {
+		d.fail("too many units")
+		return 0
+	}
+	return n
 }
 
 func (d *decoder) bytes() []byte {

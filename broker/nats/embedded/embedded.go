@@ -58,8 +58,10 @@ const (
 	maxControlLine = 4 << 10
 	// For credentials to come, where they are asked for.
 	authTimeout = 2 * time.Second
-	// For a client to take what is written to it.
+	// For a client to take what is written to it, and what is left of that once
+	// the data directory is free.
 	writeDeadline = 10 * time.Second
+	lastWrites    = time.Second
 	// A client that answers none of maxPingsOut pings is cut off.
 	pingInterval = 20 * time.Second
 	maxPingsOut  = 2
@@ -319,6 +321,8 @@ func (s *Server) InProcess() []natsgo.Option {
 
 // Shutdown stops the server and returns once the data directory is free, or
 // with ctx's error; it goes on in the background then. It may be called again.
+// A client that does not read holds it up by a second at most; what is left of
+// its connection ends within 10 s.
 func (s *Server) Shutdown(ctx context.Context) error {
 	go s.end()
 	select {
@@ -332,10 +336,36 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) end() {
 	s.lock.once.Do(func() {
 		defer close(s.done)
-		s.nats.Shutdown()
-		s.nats.WaitForShutdown()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.nats.Shutdown()
+			s.nats.WaitForShutdown()
+		}()
+		s.awaitEnd(ended)
 		if err := s.lock.release(); err != nil && s.cfg.Log != nil {
 			s.cfg.Log(Error, "release the data directory: "+err.Error())
 		}
 	})
+}
+
+// awaitEnd returns when the server has ended, or when nothing is left of it but
+// connections to clients that have not read for lastWrites. NATS tells neither
+// that it has closed its stores nor that it listens no more, so it is asked.
+func (s *Server) awaitEnd(ended <-chan struct{}) {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	var patience <-chan time.Time
+	for {
+		select {
+		case <-ended:
+			return
+		case <-patience:
+			return
+		case <-look.C:
+			if patience == nil && !s.nats.JetStreamEnabled() && s.nats.Addr() == nil {
+				patience = time.After(lastWrites)
+			}
+		}
+	}
 }

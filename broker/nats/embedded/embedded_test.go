@@ -180,6 +180,43 @@ func TestShutdownIsBoundedAndMayBeRepeated(t *testing.T) {
 	stop(t, s)
 }
 
+func TestAClientThatDoesNotReadDoesNotHoldUpShutdown(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, Config{Dir: dir, Port: AnyPort})
+	deaf, err := net.Dial("tcp", s.nats.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = deaf.Close() }()
+	if _, err := deaf.Write([]byte("CONNECT {\"verbose\":false}\r\nSUB > 1\r\nPING\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	for answer := ""; !strings.HasSuffix(answer, "PONG\r\n"); {
+		b := make([]byte, 4096)
+		n, err := deaf.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer += string(b[:n])
+	}
+	nc := connect(t, s.URL())
+	body := make([]byte, 1<<20)
+	for range 32 { // more than the sockets take
+		if err := nc.Publish("x", body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), writeDeadline/2)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	start(t, Config{Dir: dir, Port: AnyPort}) // the directory is free
+}
+
 func TestItsLogGoesWhereItIsWanted(t *testing.T) {
 	var mu sync.Mutex
 	var lines []string
