@@ -40,7 +40,7 @@ func leaseFamily() family {
 // computes unit 0.
 type leaseJob struct {
 	master    *leaseMaster // nil on the assistant
-	collected chan int
+	collected chan time.Time
 }
 
 // leaseMaster is what the job leaves to the row.
@@ -65,13 +65,14 @@ func (j *leaseJob) Units(ctx context.Context) iter.Seq2[int, error] {
 			if !yield(i, nil) {
 				return
 			}
+			var end time.Time
 			select {
-			case <-j.collected:
+			case end = <-j.collected:
 			case <-ctx.Done():
 				return
 			}
 			if i > leaseWarm {
-				m.waits = append(m.waits, float64(time.Since(begin))/float64(time.Microsecond))
+				m.waits = append(m.waits, float64(end.Sub(begin))/float64(time.Microsecond))
 			}
 		}
 	}
@@ -95,7 +96,7 @@ func (j *leaseJob) Compute(ctx context.Context, u int) (int, error) {
 
 func (j *leaseJob) Collect(_ context.Context, i, _ int) error {
 	if i > 0 {
-		j.collected <- i
+		j.collected <- time.Now()
 	}
 	return nil
 }
@@ -105,7 +106,7 @@ func (j *leaseJob) Result(context.Context) ([]byte, error) { return []byte("done
 // leaseHandler has m nil on the assistant's side.
 func leaseHandler(b client.Broker, m *leaseMaster) occamy.Handler {
 	return assist.Units(func(context.Context, occamy.Request) (assist.UnitsJob[int, int], error) {
-		return &leaseJob{master: m, collected: make(chan int, 1)}, nil
+		return &leaseJob{master: m, collected: make(chan time.Time, 1)}, nil
 	}, assist.Config{Broker: b})
 }
 
