@@ -25,7 +25,7 @@ demo: ## two servers, a burst, a hand-over: the main job end to end
 build: ## build the command into bin/
 	$(GO) build -o bin/ ./cmd/occamy
 
-test: ## run all tests, with a RabbitMQ (FLAGS='-run R07 -v' for some of them)
+test: ## run all tests, with a RabbitMQ and a PostgreSQL (FLAGS='-run R07 -v' for some of them)
 	scripts/test $(FLAGS)
 
 race: ## run all tests under the race detector
@@ -53,15 +53,15 @@ flood: ## send 1 GB of garbage to the port of the embedded broker while a client
 chaos: ## break things while requests run (BROKER=rabbitmq REQUESTS=600 FAULT=leader_killed POISON=3 KEEP=1)
 	@cd chaos && $(GO) build -o ../bin/chaos . && exec ../bin/chaos -broker '$(BROKER)' -requests '$(REQUESTS)' -fault '$(FAULT)' -poison '$(POISON)'
 
-chaos-short: ## the same in short: all faults on NATS, servers killed on RabbitMQ
+chaos-short: ## the same in short, for each broker
 	@$(MAKE) --no-print-directory chaos REQUESTS=600 BROKER=nats
-	@$(MAKE) --no-print-directory chaos REQUESTS=300 BROKER=rabbitmq FAULT=server_killed
+	@$(MAKE) --no-print-directory chaos REQUESTS=600 BROKER=rabbitmq
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
 
 vet: ## go vet in each module
-	@for m in $(MODULES); do echo "go vet ($$m)"; (cd $$m && $(GO) vet -tags services ./...) || exit 1; done
+	@for m in $(MODULES); do echo "go vet ($$m)"; (cd $$m && $(GO) vet -tags services,postgres ./...) || exit 1; done
 
 lint: ## golangci-lint in each module, and gofmt
 	@for m in $(MODULES); do echo "golangci-lint ($$m)"; (cd $$m && $(GOLANGCI) run ./...) || exit 1; done

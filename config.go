@@ -35,6 +35,19 @@ type Config struct {
 	// Slots. It is never restored by preemption. Zero: none.
 	Headroom int
 
+	// MaxHeadroom lets expansion leave more slots empty than Headroom, up to so
+	// many, less than Slots: as many as it takes for nine in ten requests to
+	// find an empty slot, judged by those that came recently. Zero: Headroom
+	// does not adapt.
+	MaxHeadroom int
+
+	// HeadroomMemory is how long what requests needed beyond Headroom is
+	// remembered: half of it goes when no request has taken the last empty slot
+	// for so long, and half of the rest after as long again. So requests that
+	// come more seldom are not prepared for. Zero: 10 min; negative: only
+	// requests that leave slots empty lower it.
+	HeadroomMemory time.Duration
+
 	// Headers are the header keys: the names of the headers that the server
 	// reads. Zero: the defaults.
 	Headers HeaderKeys
@@ -117,6 +130,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Slots = orDefault(c.Slots, startCPUs)
 	c.MaxBody = orDefault(c.MaxBody, 64<<20)
 	c.ExpansionPeriod = orDefault(c.ExpansionPeriod, time.Second)
+	c.HeadroomMemory = orDefault(c.HeadroomMemory, 10*time.Minute)
 	c.RefillDelay = orDefault(c.RefillDelay, 10*time.Millisecond)
 	c.RebalanceMoves = orDefault(c.RebalanceMoves, max(c.Slots/4, 1))
 	c.HandlerTimeout = orDefault(c.HandlerTimeout, 5*time.Second)
@@ -156,6 +170,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Headroom < 0 || c.Headroom >= max(c.Slots, 1) {
 		bad("Headroom is %d; want 0 to Slots - 1", c.Headroom)
+	}
+	if c.MaxHeadroom != 0 && (c.MaxHeadroom < c.Headroom || c.MaxHeadroom >= max(c.Slots, 1)) {
+		bad("MaxHeadroom is %d; want 0, or Headroom to Slots - 1", c.MaxHeadroom)
 	}
 	if c.KillTimeout < 0 {
 		bad("KillTimeout is %v; want 0 (1 s) or more", c.KillTimeout)

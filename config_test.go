@@ -44,21 +44,23 @@ func TestR19_EachProblemIsFound(t *testing.T) {
 		spoil func(*occamy.Config)
 		want  string
 	}{
-		"no handler":        {func(c *occamy.Config) { c.Handler = nil }, "Handler"},
-		"no kinds":          {func(c *occamy.Config) { c.Kinds = nil }, "Kinds"},
-		"an empty mux":      {func(c *occamy.Config) { c.Kinds, c.Handler = nil, &occamy.Mux{} }, "Kinds"},
-		"an empty kind":     {func(c *occamy.Config) { c.Kinds = []string{""} }, "Kinds"},
-		"a kind twice":      {func(c *occamy.Config) { c.Kinds = []string{"a", "a"} }, "Kinds"},
-		"negative slots":    {func(c *occamy.Config) { c.Slots = -1 }, "Slots"},
-		"mistyped slots":    {func(c *occamy.Config) { c.Slots = 1 << 30 }, "Slots"},
-		"headroom = slots":  {func(c *occamy.Config) { c.Headroom = 2 }, "Headroom"},
-		"headroom negative": {func(c *occamy.Config) { c.Headroom = -1 }, "Headroom"},
-		"kill timeout":      {func(c *occamy.Config) { c.KillTimeout = -time.Second }, "KillTimeout"},
-		"settle timeout":    {func(c *occamy.Config) { c.SettleTimeout = -time.Second }, "SettleTimeout"},
-		"cancelled IDs":     {func(c *occamy.Config) { c.MaxCancelled = -1 }, "MaxCancelled"},
-		"backlog bytes":     {func(c *occamy.Config) { c.MaxBacklogBytes = -1 }, "MaxBacklogBytes"},
-		"inbox":             {func(c *occamy.Config) { c.InboxSize = -1 }, "InboxSize"},
-		"equal keys":        {func(c *occamy.Config) { c.Headers.Server = "Occamy-Kind" }, "Headers.Server"},
+		"no handler":                  {func(c *occamy.Config) { c.Handler = nil }, "Handler"},
+		"no kinds":                    {func(c *occamy.Config) { c.Kinds = nil }, "Kinds"},
+		"an empty mux":                {func(c *occamy.Config) { c.Kinds, c.Handler = nil, &occamy.Mux{} }, "Kinds"},
+		"an empty kind":               {func(c *occamy.Config) { c.Kinds = []string{""} }, "Kinds"},
+		"a kind twice":                {func(c *occamy.Config) { c.Kinds = []string{"a", "a"} }, "Kinds"},
+		"negative slots":              {func(c *occamy.Config) { c.Slots = -1 }, "Slots"},
+		"mistyped slots":              {func(c *occamy.Config) { c.Slots = 1 << 30 }, "Slots"},
+		"headroom = slots":            {func(c *occamy.Config) { c.Headroom = 2 }, "Headroom"},
+		"max headroom = slots":        {func(c *occamy.Config) { c.MaxHeadroom = 2 }, "MaxHeadroom"},
+		"max headroom below headroom": {func(c *occamy.Config) { c.Headroom, c.MaxHeadroom = 1, -1 }, "MaxHeadroom"},
+		"headroom negative":           {func(c *occamy.Config) { c.Headroom = -1 }, "Headroom"},
+		"kill timeout":                {func(c *occamy.Config) { c.KillTimeout = -time.Second }, "KillTimeout"},
+		"settle timeout":              {func(c *occamy.Config) { c.SettleTimeout = -time.Second }, "SettleTimeout"},
+		"cancelled IDs":               {func(c *occamy.Config) { c.MaxCancelled = -1 }, "MaxCancelled"},
+		"backlog bytes":               {func(c *occamy.Config) { c.MaxBacklogBytes = -1 }, "MaxBacklogBytes"},
+		"inbox":                       {func(c *occamy.Config) { c.InboxSize = -1 }, "InboxSize"},
+		"equal keys":                  {func(c *occamy.Config) { c.Headers.Server = "Occamy-Kind" }, "Headers.Server"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := good

@@ -152,6 +152,46 @@ func TestR14_HeadroomIsLeftEmptyAndNeverRestoredByPreemption(t *testing.T) {
 	}, withHeadroom(1))
 }
 
+func TestR14_HeadroomAdaptsToWhatRequestsNeed(t *testing.T) {
+	inBubble(t, 8, func(f *fixture) {
+		headroom := func(want int) {
+			t.Helper()
+			synctest.Wait()
+			if got := f.server.Snapshot().Headroom; got != want {
+				t.Errorf("headroom %d, want %d", got, want)
+			}
+		}
+		burst := func() {
+			var all []*task
+			for range 3 {
+				all = append(all, newTask("r"))
+				f.give(all[len(all)-1])
+				f.requestID("r")
+				f.slots()
+			}
+			after(time.Second)
+			for _, r := range all {
+				r.finish <- nil
+			}
+			after(time.Second)
+		}
+		f.request(newOwner("o", 99))
+		f.want("P:o I:o.1 I:o.2 I:o.3 I:o.4 I:o.5 I:o.6 I:o.7")
+		headroom(0)
+		burst()
+		headroom(3)
+		f.want("P:o I:o.1 I:o.2 I:o.3 I:o.4 - - -")
+		preemptions := f.server.Snapshot().Preemptions
+		burst()
+		if n := f.server.Snapshot().Preemptions - preemptions; n > 0 {
+			t.Errorf("%d preemptions for a burst like the one before", n)
+		}
+		after(time.Hour)
+		headroom(0)
+		f.want("P:o I:o.1 I:o.2 I:o.3 I:o.4 I:o.8 I:o.9 I:o.10")
+	}, func(c *occamy.Config) { c.MaxHeadroom = 3 })
+}
+
 func TestR14_RebalancingAsksFirstAndStopsNothingWithoutAnOffer(t *testing.T) {
 	inBubble(t, 6, func(f *fixture) {
 		a := newOwner("a", 9)

@@ -79,6 +79,8 @@ func New(cfg Config) (*Server, error) {
 		table: slots.New(slots.Config{
 			Slots:           cfg.Slots,
 			Headroom:        cfg.Headroom,
+			MaxHeadroom:     cfg.MaxHeadroom,
+			HeadroomMemory:  cfg.HeadroomMemory,
 			RebalanceMoves:  cfg.RebalanceMoves,
 			ExpansionPeriod: cfg.ExpansionPeriod,
 			RefillDelay:     cfg.RefillDelay,
@@ -182,7 +184,8 @@ func (s *Server) Snapshot() Snapshot {
 		Server: s.cfg.ID, Time: time.Now(), Kinds: slices.Clone(s.info.Kinds),
 		Slots:      make([]SlotInfo, s.cfg.Slots),
 		Converting: c.Converting, Waiting: c.Waiting, Held: c.Held, Backlog: c.Backlog,
-		Capacity: s.table.Capacity(), Draining: s.draining,
+		Capacity: s.table.Capacity(), Headroom: s.table.Headroom(max(s.now, time.Since(s.start))),
+		Draining:    s.draining,
 		Preemptions: s.preemptions, MonitorDrops: s.events.dropped(),
 	}
 	for i := range snap.Slots {

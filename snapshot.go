@@ -24,6 +24,7 @@ type Snapshot struct {
 	Held       int        `json:"held"`    // messages beyond the capacity, unsettled
 	Backlog    int        `json:"backlog"` // optional requests set aside
 	Capacity   int        `json:"capacity"`
+	Headroom   int        `json:"headroom"` // slots that expansion leaves empty for requests
 	Draining   bool       `json:"draining"`
 	// Preemptions counts the tasks stopped for a request or a task of higher
 	// status since the server was made.

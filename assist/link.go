@@ -155,14 +155,17 @@ func (l *link) run(ctx context.Context) {
 		pause   time.Duration
 	)
 	for {
-		due := !missing.IsZero() // what could not be said is said again
+		due, news := false, l.news
+		if !missing.IsZero() {
+			due, news = true, nil // what could not be said is said again, when it is time
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-beat.C:
 			due = true
 		case <-retry.C:
-		case <-l.news:
+		case <-news:
 		}
 		if l.forgotten() {
 			l.quit()

@@ -1,10 +1,8 @@
 package assist_test
 
 import (
-	"fmt"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/client"
@@ -16,9 +14,8 @@ func TestAJobSpreadsOverAllSlotsOfAllServers(t *testing.T) {
 	cfg := assist.Config{Broker: f.broker, OnError: func(err error) { t.Log(err) }}
 	f.serve(2, assist.Units(counted(&computed), cfg))
 	f.serve(3, assist.Units(counted(&computed), cfg))
-	begin := time.Now()
+
 	o, err := f.client.SubmitAndWait(t.Context(), client.Request{Kind: "squares", ID: "job", Body: []byte(`{"n":100,"each":20000000}`)}, func(p []byte) { t.Logf("%s", p) })
-	fmt.Println(time.Since(begin), computed.Load())
 	if err != nil || string(o.Result) != sumOfSquares(100) {
 		t.Errorf("got %s, %v, want %s", o.Result, err, sumOfSquares(100))
 	}

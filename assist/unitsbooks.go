@@ -68,6 +68,9 @@ func (b *unitsBooks) grant(g *wire.Grant, m *member) bool {
 	if n == 0 && b.Has(m.Holder) == 0 {
 		n = 1 // it would stand idle
 	}
+	if n > 0 {
+		m.want = n // it asks again when it has less
+	}
 	if m.small {
 		n = min(n, 1)
 	}

@@ -3,7 +3,6 @@ package checkpoint_test
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/occamy-go/occamy"
@@ -106,62 +105,5 @@ func TestDeleteWithoutCompareAndDelete(t *testing.T) {
 			p.Settled(t.Context(), occamy.Acked)
 			wantGone(t, store, "r")
 		})
-	}
-}
-
-// Attempts of one request come one after the other, each before the last one
-// knows; calls fail, lose their answers and arrive late. Each attempt begins
-// with what its predecessor saved last, or tried to after that, and never with
-// what a zombie wrote after it was superseded.
-func TestZombiesUnderFaults(t *testing.T) {
-	for seed := range uint64(300) {
-		random := rand.New(rand.NewPCG(seed, 1))
-		store := &checkpointtest.Faulty{Store: &checkpoint.Memory{}}
-		store.Fault = func(op checkpointtest.Op, _ string) checkpointtest.Fault {
-			f := checkpointtest.Fault(random.IntN(8)) // mostly none
-			if f > checkpointtest.Late || op == checkpointtest.Load && f != checkpointtest.Refused {
-				return checkpointtest.None
-			}
-			return f
-		}
-		var attempts []*checkpoint.Progress
-		possible := map[string]bool{"": true}
-		for attempt := range 6 {
-			p := checkpoint.New(store, "r")
-			var got []byte
-			for {
-				var err error
-				if got, err = p.Claim(t.Context()); err == nil {
-					break
-				}
-				if !errors.Is(err, checkpointtest.ErrFault) {
-					t.Fatalf("seed %d: Claim: %v", seed, err)
-				}
-			}
-			if !possible[string(got)] {
-				t.Fatalf("seed %d: attempt %d got %q, want one of %v", seed, attempt, got, possible)
-			}
-			possible = map[string]bool{string(got): true}
-			attempts = append(attempts, p)
-			for n := range 10 {
-				if random.IntN(3) == 0 {
-					store.Arrive(t.Context())
-				}
-				for _, zombie := range attempts[:attempt] {
-					if err := zombie.Save(t.Context(), []byte("zombie")); err == nil {
-						t.Fatalf("seed %d: a zombie has saved", seed)
-					}
-				}
-				value := fmt.Sprint(attempt, ".", n)
-				switch err := p.Save(t.Context(), []byte(value)); {
-				case err == nil:
-					possible = map[string]bool{value: true}
-				case errors.Is(err, checkpointtest.ErrFault):
-					possible[value] = true
-				default:
-					t.Fatalf("seed %d: Save: %v", seed, err)
-				}
-			}
-		}
 	}
 }

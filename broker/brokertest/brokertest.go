@@ -66,6 +66,9 @@ const (
 	Pull Ability = "pull"
 	// Lease: a delivery whose holder says nothing for AckWait goes to another.
 	Lease Ability = "lease"
+	// ConfirmedAck: once Ack has returned nil, the broker has it, whatever
+	// becomes of the connection.
+	ConfirmedAck Ability = "confirmed ack"
 	// DeliveryLimit: the broker counts lost deliveries for each request.
 	DeliveryLimit Ability = "delivery limit"
 	// Deduplication: a request submitted twice with one ID is kept once.
@@ -77,7 +80,7 @@ const (
 )
 
 var abilities = map[Ability]bool{
-	Pull: true, Lease: true, DeliveryLimit: true, Deduplication: true, SizeLimit: true, Interruption: true,
+	Pull: true, Lease: true, ConfirmedAck: true, DeliveryLimit: true, Deduplication: true, SizeLimit: true, Interruption: true,
 }
 
 // patience is how long a test waits for what must happen.

@@ -233,7 +233,7 @@ func progressHandedOn(f *fixture) {
 	f.crash(c)
 	b := f.consume("b", 1, "k")
 	m = f.next(b)
-	for f.lacks[Lease] != "" && f.id(m) == "r2" { // its ack, which such a broker does not confirm, died with its server
+	for f.lacks[ConfirmedAck] != "" && f.id(m) == "r2" { // its ack died with its server
 		f.ack(m)
 		b.Free(1)
 		m = f.next(b)

@@ -87,6 +87,11 @@ func (b *Broker) Name() string {
 	return strings.Join(urls, ",")
 }
 
+// Conn is the connection itself, for what else is kept in the same NATS, such as
+// checkpoint/natskv. It stays the broker's: Close ends it, and its handlers are
+// not to be changed.
+func (b *Broker) Conn() *natsgo.Conn { return b.nc }
+
 // Close ends Consume and Watch, which give back what was not started, then
 // every other call, with ErrClosed, and closes the connection.
 func (b *Broker) Close() error {

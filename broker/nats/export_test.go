@@ -1,17 +1,10 @@
 package nats
 
-import (
-	"time"
-
-	natsgo "github.com/nats-io/nats.go"
-)
+import "time"
 
 // Crash ends the connection as the death of the process would: nothing is given
 // back.
 func (b *Broker) Crash() { b.nc.Close() }
-
-// Conn is the connection itself.
-func (b *Broker) Conn() *natsgo.Conn { return b.nc }
 
 // HurryPulls has pulls renewed, and lost ones looked for, all the time. It is
 // called before Consume.

@@ -16,10 +16,12 @@ type Broker struct {
 	cfg       Config
 	names     names
 	addresses []address
-	in        *link // for all but publishing
-	out       *link // for publishing
-	pub       publishers
-	freshPub  freshPublishers
+	in        *link  // for all but publishing
+	out       *link  // for publishing
+	id        string // of this connection, in message IDs and addresses
+	messages  atomic.Uint64
+	shared    *outlet                 // for all but what goes to streams
+	streams   [outcomeStreams]*outlet // for the stream alone
 	setup     setup
 	sessions  sessions
 	hub       hub
@@ -64,15 +66,14 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		}
 	}
 	b := &Broker{
-		cfg: cfg, names: names, addresses: addresses,
+		cfg: cfg, names: names, addresses: addresses, id: rand.Text(), shared: newOutlet(),
 		done: make(chan struct{}), closed: make(chan struct{}),
 	}
 	b.outage.tell = cfg.OnLink
 	b.in, b.out = newLink(b, "consume"), newLink(b, "publish")
-	b.pub.name, b.pub.gate = rand.Text(), make(chan struct{}, 1)
-	b.pub.gate <- struct{}{}
-	b.freshPub.opening = make(chan struct{}, 1)
-	b.freshPub.opening <- struct{}{}
+	for i := range b.streams {
+		b.streams[i] = newStreamOutlet()
+	}
 	b.setup.reset()
 	life, cut := context.WithCancel(context.Background())
 	b.cut = cut

@@ -96,7 +96,7 @@ func passing(err error) bool {
 	if err == nil {
 		return false
 	}
-	if errors.Is(err, errCut) || errors.Is(err, errBlocked) || errors.Is(err, errNack) {
+	if errors.Is(err, errCut) || errors.Is(err, errBlocked) || errors.Is(err, errNack) || errors.Is(err, errUnanswered) {
 		return true
 	}
 	if errors.Is(err, amqp.ErrClosed) {

@@ -46,7 +46,9 @@ type Config struct {
 
 	// Declared says that the exchanges and queues for requests and dead
 	// letters are there, with their bindings: Occamy declares none of them,
-	// and not what they would be.
+	// and not what they would be. Where one is missing, whatever needs it
+	// returns an error that names it; a Consume that is under way goes on once
+	// it is back.
 	Declared bool
 
 	// Keys are the header keys; servers and clients must use the same. Zero:

@@ -46,6 +46,7 @@ func (w *world) Heal(_ testing.TB, b broker.Broker)  { w.cables[b].heal() }
 var lacks = map[brokertest.Ability]string{
 	brokertest.Pull:          "RabbitMQ pushes, up to a prefetch for each kind of at least 1",
 	brokertest.Lease:         "a delivery stays with its connection, up to the consumer timeout",
+	brokertest.ConfirmedAck:  "AMQP has no answer to an ack",
 	brokertest.Deduplication: "RabbitMQ does not tell a request that is submitted twice from two",
 }
 

@@ -53,6 +53,9 @@ func (c Config) parseURLs() ([]address, error) {
 		broken := strings.Contains(more, "@") || bare && credentials && !ok
 		bare = bare || !credentials
 		s = scheme + "://" + rest
+		if other(scheme) {
+			return nil, fmt.Errorf("rabbitmq: address %d of the URL begins with %s://; want amqp:// or, with TLS, amqps://", len(out)+1, scheme)
+		}
 		uri, err := amqp.ParseURI(s)
 		if err != nil || broken {
 			return nil, fmt.Errorf("rabbitmq: address %d of the URL cannot be read; want amqp://user:password@host:port/vhost or amqps://…, with reserved characters and commas in the user, password and vhost percent-encoded", len(out)+1)
@@ -69,6 +72,17 @@ func (c Config) parseURLs() ([]address, error) {
 		return nil, errors.New("rabbitmq: the URL has no address")
 	}
 	return out, nil
+}
+
+// other says whether a scheme is one, but not ours. What is not shown may be part
+// of a password.
+func other(scheme string) bool {
+	switch scheme := strings.ToLower(scheme); {
+	case scheme == "amqp", scheme == "amqps", scheme == "", len(scheme) > 8:
+		return false
+	default:
+		return strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz") == ""
+	}
 }
 
 func (a address) hostPort() string { return net.JoinHostPort(a.Host, strconv.Itoa(a.Port)) }
@@ -176,7 +190,7 @@ func (c Config) dial(ctx context.Context, a address, role string) (*amqp.Connect
 		}
 		if err != nil {
 			_ = raw.Close() // the handshake's error tells more
-			return nil, nil, err
+			return nil, nil, greetingError(err, nil)
 		}
 	}
 	properties := amqp.NewConnectionProperties()
@@ -189,7 +203,8 @@ func (c Config) dial(ctx context.Context, a address, role string) (*amqp.Connect
 	for i := range auth {
 		auth[i] = outspoken{auth[i], properties}
 	}
-	ac, err := amqp.Open(newSieve(conn), amqp.Config{
+	s := newSieve(conn)
+	ac, err := amqp.Open(s, amqp.Config{
 		SASL: auth, Vhost: a.Vhost, Heartbeat: heartbeat, Properties: properties, Locale: "en_US",
 		ChannelMax: a.ChannelMax, FrameSize: frameSize,
 	})
@@ -198,7 +213,7 @@ func (c Config) dial(ctx context.Context, a address, role string) (*amqp.Connect
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return nil, nil, err
+		return nil, nil, greetingError(err, s)
 	}
 	return ac, raw, nil
 }
@@ -216,11 +231,11 @@ func (c impatient) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// refused says whether the broker knows us and does not let us in, which no
-// other try will change.
+// refused says whether the broker knows us and does not let us in, or is none,
+// which no other try will change.
 func refused(err error) bool {
 	var e *amqp.Error
-	return errors.As(err, &e) && e.Server && (e.Code == amqp.AccessRefused || e.Code == amqp.NotAllowed)
+	return errors.Is(err, errForeign) || errors.As(err, &e) && e.Server && (e.Code == amqp.AccessRefused || e.Code == amqp.NotAllowed)
 }
 
 // hint says what to look at, for people.

@@ -16,7 +16,9 @@ type lane struct {
 	kind string
 	wake chan struct{} // holds one token when there is reason to adjust
 
-	patience time.Duration // with a broker that does not answer; of the goroutine of run
+	// Of the goroutine of run.
+	patience time.Duration // with a broker that does not answer
+	served   bool          // there was a session
 
 	mu      sync.Mutex
 	target  int  // the credit that it should have
@@ -107,7 +109,7 @@ func (l *lane) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if hasCode(err, amqp.AccessRefused) {
+		if hasCode(err, amqp.AccessRefused) || errors.Is(err, errMissing) && !l.served {
 			l.c.fail(fmt.Errorf("rabbitmq: consume %q: %w", l.kind, err))
 			return
 		}
@@ -156,7 +158,7 @@ func (l *lane) serve(ctx context.Context) error {
 			s.fail(err)
 			return err
 		}
-		l.patience = leastPatience
+		l.patience, l.served = leastPatience, true
 		if changed {
 			l.c.settled() // what this lane gave back another may take
 		}

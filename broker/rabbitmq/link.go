@@ -64,6 +64,7 @@ func (l *link) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		a := l.b.addresses[next%len(l.b.addresses)]
 		next++
+		l.trying(a)
 		conn, raw, err := l.b.cfg.dial(ctx, a, l.role)
 		if err == nil {
 			l.hold(ctx, a, conn, raw)
@@ -83,6 +84,15 @@ func (l *link) run(ctx context.Context) {
 		case <-ctx.Done():
 			wait.Stop()
 		}
+	}
+}
+
+// trying notes where the first try goes, for who gives up meanwhile.
+func (l *link) trying(a address) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == nil && l.epoch == 0 {
+		l.last = fmt.Errorf("rabbitmq: connect to %s: %w", a, errMute)
 	}
 }
 
@@ -156,7 +166,7 @@ func (l *link) setUp(conn *amqp.Connection, raw net.Conn) {
 	l.b.setup.reset() // the broker may come back with another store
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.conn, l.raw = conn, raw
+	l.conn, l.raw, l.last = conn, raw, nil
 	l.epoch++
 	close(l.up)
 }

@@ -168,7 +168,7 @@ func (s *scan) through(ctx context.Context, b *Broker, n int) (next int64, err e
 			return 0, err
 		}
 		mark := b.messageID()
-		err = b.publishBy(ctx, fresh, "", b.names.outcomeStream(n), true, amqp.Publishing{
+		err = b.publishBy(ctx, b.streams[n], "", b.names.outcomeStream(n), true, amqp.Publishing{
 			Type: typeMark, MessageId: mark, DeliveryMode: amqp.Persistent, Headers: amqp.Table{filterValue: markFilter},
 		})
 		if errors.Is(err, errNoRoute) {

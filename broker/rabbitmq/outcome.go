@@ -68,7 +68,7 @@ func (b *Broker) publishToStream(ctx context.Context, id string, msg amqp.Publis
 		if err := b.ensureStream(ctx, n); err != nil {
 			return err
 		}
-		err := b.publishBy(ctx, fresh, b.names.event, outcomeKey(n), true, msg)
+		err := b.publishBy(ctx, b.streams[n], b.names.event, outcomeKey(n), true, msg)
 		if !errors.Is(err, errNoRoute) {
 			return err
 		}
@@ -92,6 +92,7 @@ func (b *Broker) ensureStream(ctx context.Context, n int) error {
 			"x-stream-max-segment-size-bytes": int64(segmentBytes),
 		},
 		exchange: b.names.event, key: outcomeKey(n),
+		missing: b.streams[n].close, // the next one counts from 1
 	})
 }
 

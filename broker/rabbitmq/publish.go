@@ -37,19 +37,11 @@ const (
 // large an error that wraps occamy.ErrTooLarge. What msg refers to is the
 // caller's again when publish returns.
 func (b *Broker) publish(ctx context.Context, exchange, key string, mandatory bool, msg amqp.Publishing) error {
-	return b.publishBy(ctx, shared, exchange, key, mandatory, msg)
+	return b.publishBy(ctx, b.shared, exchange, key, mandatory, msg)
 }
 
-// way is over which channel a message is published.
-type way int
-
-const (
-	shared way = iota // with all others
-	fresh             // with those of the same moment; for streams
-	alone
-)
-
-func (b *Broker) publishBy(ctx context.Context, over way, exchange, key string, mandatory bool, msg amqp.Publishing) error {
+// publishBy is publish over the channel of an outlet; nil is one of its own.
+func (b *Broker) publishBy(ctx context.Context, over *outlet, exchange, key string, mandatory bool, msg amqp.Publishing) error {
 	if err := b.fits(&msg); err != nil {
 		return err
 	}
@@ -58,16 +50,16 @@ func (b *Broker) publishBy(ctx context.Context, over way, exchange, key string, 
 	}
 	j := job{exchange: exchange, key: key, mandatory: mandatory, msg: msg}
 	if len(msg.Body) >= largeBody {
-		over = alone
+		over = nil
 	}
 	for try := 0; ; try++ {
 		err := b.publishOnce(ctx, j, over)
 		var closed *amqp.Error
 		switch {
-		case errors.As(err, &closed) && closed.Server && closed.Recover && over != alone:
+		case errors.As(err, &closed) && closed.Server && closed.Recover && over != nil:
 			// One of those that shared the channel was at fault; alone it
 			// will show which.
-			over = alone
+			over = nil
 			continue
 		case passing(err):
 		default:
@@ -84,7 +76,7 @@ func (b *Broker) publishBy(ctx context.Context, over way, exchange, key string, 
 
 // messageID returns an ID that no other message has.
 func (b *Broker) messageID() string {
-	return b.pub.name + "-" + strconv.FormatUint(b.pub.ids.Add(1), 36)
+	return b.id + "-" + strconv.FormatUint(b.messages.Add(1), 36)
 }
 
 func (b *Broker) fits(msg *amqp.Publishing) error {
@@ -108,16 +100,31 @@ func publishError(err error) error {
 	return err
 }
 
-// publishOnce publishes over the channel that its way says.
-func (b *Broker) publishOnce(ctx context.Context, j job, over way) error {
+// publishOnce publishes over the channel of an outlet; nil is one of its own.
+func (b *Broker) publishOnce(ctx context.Context, j job, over *outlet) error {
 	if err := b.untilFree(ctx); err != nil {
 		return err
 	}
-	p, leave, err := b.publisher(ctx, over)
+	if over == nil {
+		p, err := b.newPublisher(ctx, false)
+		if err != nil {
+			return err
+		}
+		defer p.leave()
+		return b.publishOver(ctx, j, p)
+	}
+	p, err := over.publisher(ctx, b)
 	if err != nil {
 		return err
 	}
-	defer leave()
+	err = b.publishOver(ctx, j, p)
+	if errors.Is(err, errUnanswered) || over.stream && (passing(err) || errors.Is(err, errNoRoute)) {
+		over.renew(p)
+	}
+	return err
+}
+
+func (b *Broker) publishOver(ctx context.Context, j job, p *publisher) error {
 	select {
 	case p.places <- struct{}{}:
 	case <-p.over:
@@ -138,12 +145,7 @@ func (b *Broker) publishOnce(ctx context.Context, j job, over way) error {
 		<-p.places
 		return b.unconfirmed(ctx)
 	}
-	err = p.await(ctx, &j)
-	if errors.Is(err, errUnanswered) {
-		p.leave() // so that all who wait for it try over another
-		<-p.places
-		return errCut
-	}
+	err := p.await(ctx, &j)
 	if errors.Is(err, errAbandoned) {
 		go func() {
 			_ = p.await(context.Background(), &j) // ends with the channel at the latest

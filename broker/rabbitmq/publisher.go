@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -24,16 +23,6 @@ const confirmTime = 8 * time.Second
 // inFlight is how many messages may wait for their confirmation.
 const inFlight = 1024
 
-// publishers has the channel over which messages are published.
-type publishers struct {
-	name string // of this connection, in message IDs
-	ids  atomic.Uint64
-
-	gate chan struct{} // holds one token; who has it may open the channel
-	mu   sync.Mutex
-	live *publisher
-}
-
 // publisher is a channel with confirmations. Its goroutine alone publishes on
 // it, since a write knows no context.
 type publisher struct {
@@ -43,8 +32,10 @@ type publisher struct {
 	over   chan struct{} // closed with the channel
 
 	blocked func() error // why the broker reads nothing now, nil when it does
+	stream  bool         // see outlet
 
 	mu       sync.Mutex
+	astray   bool        // a message was returned
 	err      *amqp.Error // why the channel was closed
 	returns  chan amqp.Return
 	returned map[string]bool // message IDs, until their publisher looks
@@ -60,61 +51,7 @@ type job struct {
 	confirmation *amqp.DeferredConfirmation
 }
 
-// publisher returns a channel, which the caller leaves when its message is
-// confirmed or not to be waited for.
-func (b *Broker) publisher(ctx context.Context, over way) (p *publisher, leave func(), err error) {
-	switch over {
-	case fresh:
-		return b.freshPub.join(ctx, b)
-	case alone:
-		if p, err = b.newPublisher(ctx); err != nil {
-			return nil, nil, err
-		}
-		return p, p.leave, nil
-	}
-	p, err = b.sharedPublisher(ctx)
-	return p, func() {}, err
-}
-
-// sharedPublisher returns the channel that all share.
-func (b *Broker) sharedPublisher(ctx context.Context) (*publisher, error) {
-	if p := b.pub.current(); p != nil {
-		return p, nil
-	}
-	select {
-	case <-b.pub.gate:
-	case <-ctx.Done():
-		return nil, b.unconfirmed(ctx)
-	}
-	defer func() { b.pub.gate <- struct{}{} }()
-	if p := b.pub.current(); p != nil {
-		return p, nil
-	}
-	p, err := b.newPublisher(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b.pub.mu.Lock()
-	defer b.pub.mu.Unlock()
-	b.pub.live = p
-	return p, nil
-}
-
-func (ps *publishers) current() *publisher {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	if p := ps.live; p != nil {
-		select {
-		case <-p.over:
-			ps.live = nil
-		default:
-			return p
-		}
-	}
-	return nil
-}
-
-func (b *Broker) newPublisher(ctx context.Context) (*publisher, error) {
+func (b *Broker) newPublisher(ctx context.Context, stream bool) (*publisher, error) {
 	conn, err := b.out.wait(ctx)
 	if err != nil {
 		return nil, err
@@ -133,6 +70,7 @@ func (b *Broker) newPublisher(ctx context.Context) (*publisher, error) {
 			places:   make(chan struct{}, inFlight),
 			over:     make(chan struct{}),
 			blocked:  b.out.blocked,
+			stream:   stream,
 			returns:  ch.NotifyReturn(make(chan amqp.Return, inFlight)),
 			returned: make(map[string]bool),
 		}
@@ -192,9 +130,16 @@ func (p *publisher) await(ctx context.Context, j *job) error {
 		}
 	}
 	switch {
-	case j.confirmation.Acked() && j.mandatory && p.wasReturned(j.msg.MessageId):
-		return errNoRoute
+	case j.confirmation.Acked() && !j.mandatory:
+		return nil
 	case j.confirmation.Acked():
+		returned, astray := p.wasReturned(j.msg.MessageId)
+		switch {
+		case returned:
+			return errNoRoute
+		case astray && p.stream:
+			return errCut // what the broker says of those that followed may not be so
+		}
 		return nil
 	case p.ch.IsClosed():
 		return p.closed()
@@ -202,9 +147,9 @@ func (p *publisher) await(ctx context.Context, j *job) error {
 	return errNack
 }
 
-// wasReturned says whether no queue took a message. The broker returns it before
-// it confirms it, so the return is here already.
-func (p *publisher) wasReturned(id string) bool {
+// wasReturned says whether no queue took a message, and whether that was so of
+// any. The broker returns it before it confirms it, so the return is here already.
+func (p *publisher) wasReturned(id string) (was, any bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
@@ -212,15 +157,16 @@ func (p *publisher) wasReturned(id string) bool {
 		case r, ok := <-p.returns:
 			if ok {
 				p.returned[r.MessageId] = true
+				p.astray = true
 				continue
 			}
 		default:
 		}
 		break
 	}
-	was := p.returned[id]
+	was = p.returned[id]
 	delete(p.returned, id)
-	return was
+	return was, p.astray
 }
 
 // closed says why the channel is closed: errCut, unless the broker closed it for

@@ -76,6 +76,7 @@ type queue struct {
 	name          string
 	args          amqp.Table
 	exchange, key string // empty exchange: no binding
+	missing       func() // called where it is not there and about to be declared; nil: nothing is
 }
 
 // ensureQueue creates a queue that is missing, and its binding. One that is
@@ -88,6 +89,9 @@ func (b *Broker) declareQueue(ctx context.Context, q queue) error {
 	there, err := b.hasQueue(ctx, q.name)
 	if err != nil {
 		return err
+	}
+	if !there && q.missing != nil {
+		q.missing()
 	}
 	if !there && q.args[amqp.QueueTypeArg] == amqp.QueueTypeQuorum {
 		return b.exclusively(ctx, q.name, func() error { return b.declareAndBind(ctx, q, false) })
@@ -176,32 +180,38 @@ func (b *Broker) ensureExchange(ctx context.Context, name, kind string) error {
 // ensureKind creates what requests of a kind need, and its dead letters.
 func (b *Broker) ensureKind(ctx context.Context, kind string) error {
 	return b.ensure(ctx, "kind "+kind, func(ctx context.Context) error {
-		if !b.cfg.Declared {
-			err := errors.Join(
-				b.ensureExchange(ctx, b.names.requests, amqp.ExchangeDirect),
-				b.ensureExchange(ctx, b.names.dead, amqp.ExchangeDirect),
-			)
-			if err != nil {
-				return err
-			}
-			if err := b.ensureQueue(ctx, b.deadQueue(kind)); err != nil {
-				return err
-			}
-			q := b.requestQueue(kind)
-			there, err := b.hasQueue(ctx, q.name)
-			if err == nil && !there {
-				err = b.noteKind(ctx, kind) // first, so that a queue is never there alone
-			}
-			if err != nil {
-				return err
-			}
-			if err := b.ensureQueue(ctx, q); err != nil {
-				return err
-			}
+		create := b.createKind
+		if b.cfg.Declared {
+			create = b.findKind
+		}
+		if err := create(ctx, kind); err != nil {
+			return err
 		}
 		b.kinds.add(kind)
 		return nil
 	})
+}
+
+func (b *Broker) createKind(ctx context.Context, kind string) error {
+	err := errors.Join(
+		b.ensureExchange(ctx, b.names.requests, amqp.ExchangeDirect),
+		b.ensureExchange(ctx, b.names.dead, amqp.ExchangeDirect),
+	)
+	if err != nil {
+		return err
+	}
+	if err := b.ensureQueue(ctx, b.deadQueue(kind)); err != nil {
+		return err
+	}
+	q := b.requestQueue(kind)
+	there, err := b.hasQueue(ctx, q.name)
+	if err == nil && !there {
+		err = b.noteKind(ctx, kind) // first, so that a queue is never there alone
+	}
+	if err != nil {
+		return err
+	}
+	return b.ensureQueue(ctx, q)
 }
 
 // manyReturns is a delivery limit for queues whose messages come back by being
@@ -268,7 +278,7 @@ func (b *Broker) toKind(ctx context.Context, kind, exchange, key string, msg amq
 			return err
 		}
 		if b.cfg.Declared && try > 0 {
-			return fmt.Errorf("rabbitmq: publish to %q with the key %q: %w; Config.Declared says that one is there", exchange, key, err)
+			return fmt.Errorf("rabbitmq: publish to %q with the key %q: %w; Config.Declared says that one is bound there: bind it", exchange, key, err)
 		}
 		b.setup.reset()
 		if err := b.pause(ctx, backoff(try)); err != nil {

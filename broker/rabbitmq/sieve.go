@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"sync/atomic"
 )
 
 // sieve takes headers that the library cannot read out of what the broker
@@ -17,6 +18,9 @@ type sieve struct {
 	in   *bufio.Reader // of Conn
 	pass int           // bytes that are to be passed on as they come
 	held []byte        // to be passed on before anything else
+
+	spoke   atomic.Bool           // the broker has sent something
+	foreign atomic.Pointer[error] // it is none; see there
 }
 
 func newSieve(conn net.Conn) *sieve {
@@ -44,6 +48,11 @@ const (
 
 // Read is called by one goroutine.
 func (s *sieve) Read(p []byte) (int, error) {
+	if !s.spoke.Load() {
+		if err := s.greet(); err != nil {
+			return 0, err
+		}
+	}
 	if len(s.held) == 0 && s.pass == 0 {
 		if err := s.next(); err != nil {
 			return 0, err
@@ -57,6 +66,23 @@ func (s *sieve) Read(p []byte) (int, error) {
 	n, err := s.in.Read(p[:min(len(p), s.pass)])
 	s.pass -= n
 	return n, err
+}
+
+// greet looks at what the broker says first.
+func (s *sieve) greet() error {
+	if _, err := s.in.Peek(1); err != nil {
+		return err
+	}
+	first, err := s.in.Peek(min(s.in.Buffered(), 16))
+	if err != nil {
+		return err
+	}
+	if err := foreign(first); err != nil {
+		s.foreign.Store(&err)
+		return err
+	}
+	s.spoke.Store(true)
+	return nil
 }
 
 // next looks at the frames that come next.

@@ -3,7 +3,7 @@
 package rabbitmq_test
 
 import (
-	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +11,7 @@ import (
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/broker/brokertest"
 	"github.com/occamy-go/occamy/broker/rabbitmq"
 )
 
@@ -22,11 +23,24 @@ func TestTheProgramDeclaresItsOwnTopology(t *testing.T) {
 		RequestExchange: "amq.default", RequestKey: prefix + "-jobs-{kind}", RequestQueue: prefix + "-jobs-{kind}",
 		DeadExchange: prefix + "-bin", DeadKey: "any", DeadQueue: prefix + "-bin",
 	}}
+	told := make(chan error, 100)
+	cfg.OnError = func(err error) {
+		select {
+		case told <- err:
+		default:
+		}
+	}
 	b := open(t, cfg)
-	short, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := b.Submit(short, broker.Request{Kind: "k", ID: "early"}); err == nil {
-		t.Error("Submit to a queue that is not there says that it was kept")
+	none := brokertest.NewIntake("early", 1, occamy.HeaderKeys{}, "k")
+	for what, err := range map[string]error{
+		"Submit":  b.Submit(within(t), broker.Request{Kind: "k", ID: "early"}),
+		"Consume": b.Consume(within(t), none),
+	} {
+		for _, want := range []string{prefix + "-jobs-k", "RequestQueue", "exchange", prefix + "-bin", "declare"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s without the queues gives %v; want an error that says %q", what, err, want)
+			}
+		}
 	}
 
 	ch := bare(t, url)
@@ -66,6 +80,22 @@ func TestTheProgramDeclaresItsOwnTopology(t *testing.T) {
 	if err != nil || !ok || string(d.Body) != "body of r1" {
 		t.Errorf("the program's own queue of dead letters has %q (%v, %v)", d.Body, ok, err)
 	}
+	if _, err := ch.QueueDelete(prefix+"-jobs-k", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server has said what is missing", func() bool {
+		select {
+		case err := <-told:
+			return strings.Contains(err.Error(), prefix+"-jobs-k") && strings.Contains(err.Error(), "RequestQueue")
+		default:
+			return false
+		}
+	})
+	if _, err := ch.QueueDeclare(prefix+"-jobs-k", true, false, false, false, quorum); err != nil {
+		t.Fatal(err)
+	}
+	submit(t, b, "k", "r2")
+	ack(t, a.next(t))
 	for _, name := range []string{prefix + ".request.k", prefix + ".dead.k"} {
 		if declared(t, url, name) {
 			t.Errorf("%s was declared all the same", name)

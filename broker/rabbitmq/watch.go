@@ -37,7 +37,7 @@ func (h *hub) start(b *Broker) {
 		h.ids = make(map[string]string)
 		h.keys = newKeys(b.names.event, 0, h.bound)
 		h.mu.Lock()
-		h.address = addressPrefix + b.pub.name
+		h.address = addressPrefix + b.id
 		h.mu.Unlock()
 		ctx, end, err := b.begin(context.Background())
 		if err != nil {

@@ -176,6 +176,8 @@ func TestBadUsage(t *testing.T) {
 		{"serve --config " + config(`{} {}`), 2, "something follows"},
 		{"serve --config " + config(`{"kinds": ["brew"]}`), 2, `unknown kind "brew"`},
 		{"serve --config " + config(`{"headroom": -1, "inbox_size": -1}`), 2, "InboxSize is -1"},
+		{"serve --slots 4 --headroom 2 --max-headroom 1", 2, "MaxHeadroom is 1"},
+		{"serve --slots 4 --max-headroom 4", 2, "MaxHeadroom is 4"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			code, stdout, stderr := run{unconnected: true}.do(t, strings.Fields(tc.args)...)

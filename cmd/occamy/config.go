@@ -46,6 +46,8 @@ type serveConfig struct {
 	Kinds           []string `json:"kinds"`
 	Slots           int      `json:"slots"`
 	Headroom        int      `json:"headroom"`
+	MaxHeadroom     int      `json:"max_headroom"`
+	HeadroomMemory  duration `json:"headroom_memory"`
 	MaxBody         int      `json:"max_body"`
 	ExpansionPeriod duration `json:"expansion_period"`
 	RefillDelay     duration `json:"refill_delay"`
@@ -96,6 +98,8 @@ func (c serveConfig) server() occamy.Config {
 		Kinds:           c.Kinds,
 		Slots:           c.Slots,
 		Headroom:        c.Headroom,
+		MaxHeadroom:     c.MaxHeadroom,
+		HeadroomMemory:  time.Duration(c.HeadroomMemory),
 		MaxBody:         c.MaxBody,
 		ExpansionPeriod: time.Duration(c.ExpansionPeriod),
 		RefillDelay:     time.Duration(c.RefillDelay),

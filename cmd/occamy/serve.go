@@ -42,12 +42,13 @@ may finish within --grace; what does not is handed to another server. A second
 interrupt ends it at once.
 
 The fields of the config file are those of the flags (data_dir, listen, sync,
-grace, slots, and those of the connection, such as broker and tls_ca); password
-and token; max_payload of the embedded broker; and id, kinds, headroom, max_body,
-expansion_period, refill_delay, rebalance_moves, handler_timeout, expand_timeout,
-kill_timeout, settle_timeout, cancel_memory, max_cancelled, max_backlog,
-max_backlog_bytes and inbox_size, as occamy.Config documents them; durations are
-strings such as "1.5s". Flags win, then the environment.`,
+grace, slots, headroom, max_headroom, and those of the connection, such as broker
+and tls_ca); password and token; max_payload of the embedded broker; and id,
+kinds, headroom_memory, max_body, expansion_period, refill_delay,
+rebalance_moves, handler_timeout, expand_timeout, kill_timeout, settle_timeout,
+cancel_memory, max_cancelled, max_backlog, max_backlog_bytes and inbox_size, as
+occamy.Config documents them; durations are strings such as "1.5s". Flags win,
+then the environment.`,
 		Example: `  occamy serve --data-dir /var/lib/occamy
   occamy serve --broker tls://nats-1:4222,tls://nats-2:4222 --creds occamy.creds --replicas 3
   occamy serve --broker amqps://rabbit.example/prod --user occamy --password-file /run/secrets/rabbit`,
@@ -57,6 +58,8 @@ strings such as "1.5s". Flags win, then the environment.`,
 	flags.flags(f, "embedded, or the `ADDRESS` of a broker (default embedded)")
 	f.StringVar(&flags.DataDir, "data-dir", "", "`DIRECTORY` of the embedded broker (default: occamy in the user's data directory)")
 	f.IntVar(&flags.Slots, "slots", 0, "the `NUMBER` of slots; 0 means one for each CPU")
+	f.IntVar(&flags.Headroom, "headroom", 0, "the `NUMBER` of slots that are kept free for requests")
+	f.IntVar(&flags.MaxHeadroom, "max-headroom", 0, "keep up to this `NUMBER` of slots free, as recent requests needed; 0 means --headroom")
 	f.StringVar(&file, "config", "", "read this JSON `FILE`")
 	f.StringVar(&flags.Listen, "listen", defaultListen, "`ADDRESS` on which the embedded broker listens")
 	f.BoolVar(&syncWrites, "sync", true, "have the embedded broker sync each write, so that a power cut loses nothing")
@@ -76,6 +79,8 @@ strings such as "1.5s". Flags win, then the environment.`,
 		given := f.Changed
 		override(&c.DataDir, flags.DataDir, given("data-dir"))
 		override(&c.Slots, flags.Slots, given("slots"))
+		override(&c.Headroom, flags.Headroom, given("headroom"))
+		override(&c.MaxHeadroom, flags.MaxHeadroom, given("max-headroom"))
 		if c.Broker != embeddedAddress && (given("listen") || given("sync") || c.DataDir != "") {
 			return usage("--data-dir, --listen and --sync are those of the embedded broker; the broker is "+quote(redact(c.Broker)),
 				"leave them out, or --broker embedded; OCCAMY_BROKER counts too")

@@ -114,7 +114,7 @@ func (t *Table) nextReady() int32 {
 // slot is left for.
 func (t *Table) servePending() {
 	pending := &t.queues[Pending]
-	for pending.head != none && t.spare() > 0 {
+	for pending.head != none && (t.spare() > 0 || t.swaps()) {
 		t.start(pending.head, -1)
 	}
 	for t.inPhase(Pending) > t.inPhase(Stopping)-t.inPhase(Waiting) {
@@ -124,6 +124,13 @@ func (t *Table) servePending() {
 			t.drop(i, NoRoom)
 		}
 	}
+}
+
+// swaps reports whether the slot that has just fallen empty was stopped for a
+// Pending job. That job gets it even while the headroom is not whole: a move
+// neither uses headroom nor restores it.
+func (t *Table) swaps() bool {
+	return t.vacated && t.empty.n > t.expected() && t.inPhase(Pending) > t.inPhase(Stopping)
 }
 
 // putBack returns a Pending job to the backlog.

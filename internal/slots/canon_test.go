@@ -30,7 +30,10 @@ func (t *Table) canon(b []byte) []byte {
 		b = append(b, 0)
 	}
 	near := t.left && t.now-t.lastLeft <= t.cfg.RefillDelay
-	b = append(b, flag(t.armed && !t.down), flag(t.near), flag(near && !t.near), byte(t.quiet))
+	b = append(b, t.canonTimer(), flag(t.near), flag(near && !t.near), byte(t.quiet))
+	if extra, _ := t.faded(t.now); !t.down {
+		b = append(b, byte(extra))
+	}
 	t.cancelled.forget(t.now)
 	b = append(b, flag(len(t.cancelled.at) > 0 && !t.down))
 
@@ -46,6 +49,18 @@ func (t *Table) canon(b []byte) []byte {
 		b = t.canonJob(b, i, jobs, open)
 	}
 	return b
+}
+
+// canonTimer says whether the expansion timer is armed, and whether for a time
+// after that of a period that would open now.
+func (t *Table) canonTimer() byte {
+	switch {
+	case t.down || t.due == never:
+		return 0
+	case t.due <= t.now+t.cfg.ExpansionPeriod:
+		return 1
+	}
+	return 2
 }
 
 // group is where a job stands in the canonical order; in all but the group of

@@ -68,6 +68,9 @@ func (c *checker) slots() {
 	if empty > 0 {
 		c.equal("lowest empty slot", t.empty.first(), lowest)
 	}
+	if most := max(t.cfg.MaxHeadroom-t.cfg.Headroom, 0); t.extra < 0 || t.extra > most*ninths {
+		c.fail("%d ninths of %d slots are kept empty", t.extra, most)
+	}
 	if t.quiet < 0 || t.quiet > empty {
 		c.fail("%d of %d empty slots are quiet", t.quiet, empty)
 	}

@@ -45,13 +45,25 @@
 //	          hold back
 //	capacity  slots − protected that are not stuck − stuck − waiting −
 //	          converting − held messages, less promises, never below 0
-//	reserve   max(Headroom, conversions not yet settled, quiet)
+//	expected  max(conversions not yet settled, quiet): requests on their way
+//	reserve   max(headroom, expected)
 //	spare     empty slots − reserve − slots held back by fill asks
+//
+// # Headroom
+//
+// The headroom is Headroom slots and, up to MaxHeadroom, as many more as recent
+// requests needed. A request that finds no empty slot when its handler has
+// returned adds one slot to these; one that finds an empty slot takes a ninth of
+// a slot away. So they grow while more than one request in ten has to wait for a
+// task to stop, and shrink while fewer have to. They count to the nearest slot.
+// Half of them (rounded down to a ninth) is forgotten HeadroomMemory after a
+// request last left no slot empty, and again after each further HeadroomMemory.
 //
 // # A step
 //
 // A step first rolls the period (if one is open and now ≥ its end, it closes:
-// the quota of moves is RebalanceMoves again, nobody has declined), then does
+// the quota of moves is RebalanceMoves again, nobody has declined) and forgets
+// headroom, then does
 // what its event says, then restores order, in this sequence:
 //
 //  1. While a request waits and a slot is empty: the head of the FIFO starts
@@ -64,10 +76,14 @@
 //     held(o); then the most recently started.
 //  3. While a message is held and slots − protected not stuck − stuck −
 //     waiting − converting > 0: the first held one is converted.
-//  4. While there is a Pending job and spare > 0: the oldest starts. Then,
-//     while Pending jobs outnumber Stopping slots − waiting requests: the
-//     newest goes: back to the backlog if it came from there (with no effect
-//     but what the backlog's bounds ask for), else it is dropped (NoRoom).
+//  4. While there is a Pending job and spare > 0: the oldest starts. If the
+//     event emptied the slot of a Stopping job, Pending jobs outnumber Stopping
+//     slots − waiting requests, and empty slots > expected: the oldest starts.
+//     (The slot was stopped for it. A move swaps a slot, whether or not the
+//     headroom is whole.) Then, while Pending jobs outnumber Stopping slots −
+//     waiting requests: the newest goes: back to the backlog if it came from
+//     there (with no effect but what the backlog's bounds ask for), else it is
+//     dropped (NoRoom).
 //  5. Expansion, but not after Shutdown; see below. When ExpansionPeriod is
 //     negative, only if the event is ExpandNow, or Offered or ExpandTimedOut,
 //     with which the expansion that was called for goes on.
@@ -99,8 +115,8 @@
 // What is asked for is held back until Offered or ExpandTimedOut comes, or the
 // asked job is not Running any more, which also ends a move ask.
 //
-// Moves, once spare ≤ 0, when empty slots ≥ reserve and no move ask is out, in
-// this order:
+// Moves, once spare ≤ 0, when empty slots ≥ expected and no move ask is out,
+// in this order:
 //
 //  1. The hungry internal owner of least (claim+1)/weight as above, if an
 //     external Running job began at least ExpansionPeriod ago: it is asked for
@@ -120,7 +136,8 @@
 // Offered, after a fill ask for n: what was held back is free again; the first
 // n offers start while spare > 0; those beyond n are dropped (Surplus), those
 // within n but beyond the room too (NoRoom). After a move ask for one: it
-// starts if spare > 0; else, if empty slots ≥ reserve and there is still a
+// starts if spare > 0; else, if empty slots ≥ expected, its owner is still the
+// one whom a fill would give the next slot of its class, and there is still a
 // victim by the move's rule (of 1: the victim of step 2 among external jobs that
 // are old enough; of 2 and 3: d's most recently started Running unprotected job,
 // with the criterion still true and moves left), it is stopped (Preempted), the
@@ -140,9 +157,12 @@
 //
 // A period opens, for ExpansionPeriod (for ever when that is negative), when a
 // job declines, a move is used up, or the timer is armed, unless one is open.
-// ExpansionDue and ExpandNow close it; ExpandNow does not disarm the timer. At
-// the end of a step, unless the timer is armed, ExpansionPeriod is negative, or
-// Shutdown came, it is armed for the end of the period if
+// ExpandNow closes it. At the end of a step, unless ExpansionPeriod is negative
+// or Shutdown came, the timer is armed for the earlier of two times, if it is not
+// armed for one as early. (So it may fire without a need.) One is when, by time
+// alone, so much headroom will be forgotten that spare > 0, if spare ≤ 0 and
+// somebody is hungry or the backlog has a ready job (and the table is not
+// draining). The other is the end of the period if
 //
 //   - spare > 0 and a Running job has declined; or
 //   - spare ≤ 0, an unprotected job is Running, and a Running job has

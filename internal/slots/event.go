@@ -255,6 +255,8 @@ const (
 type Config struct {
 	Slots           int
 	Headroom        int
+	MaxHeadroom     int           // ≤ Headroom: that does not change
+	HeadroomMemory  time.Duration // ≤ 0: time alone does not lower it
 	RebalanceMoves  int           // ≤ 0: none
 	ExpansionPeriod time.Duration // < 0: only by ExpandNow
 	RefillDelay     time.Duration // ≤ 0: off

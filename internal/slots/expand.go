@@ -11,10 +11,11 @@ const (
 	askLate           // the expand timer has fired; nothing is held back
 )
 
+// expected is how many empty slots requests that are on their way will take.
+func (t *Table) expected() int { return max(t.count[Protected][Converting], t.quiet) }
+
 // reserve is how many empty slots expansion leaves empty.
-func (t *Table) reserve() int {
-	return max(t.cfg.Headroom, t.count[Protected][Converting], t.quiet)
-}
+func (t *Table) reserve() int { return max(t.headroom(), t.expected()) }
 
 func (t *Table) spare() int { return t.empty.n - t.reserve() - t.back }
 

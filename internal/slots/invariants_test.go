@@ -12,6 +12,7 @@ type witness struct {
 	cfg    Config
 	jobs   []watched
 	closed bool
+	swap   bool // the slot of a task that stopped has fallen empty in this step
 }
 
 // watched is a job as its effects tell.
@@ -65,6 +66,7 @@ func (c *witness) step(t machine, e Event, effects []Effect) error {
 // before is what the event does to the account.
 func (c *witness) before(t machine, e Event, effects []Effect) {
 	w := c.find(e.Job)
+	c.swap = e.Type == Finish && w != nil && w.where == Running && w.stopped != None && !w.reported
 	switch {
 	case e.Type == Shutdown || e.Type == ShutdownNow:
 		c.closed = true
@@ -166,12 +168,16 @@ func (c *witness) start(w *watched, slot int) error {
 		return nil
 	}
 	reserve := c.count(func(o *watched) bool { return o.where == Converting && !o.settled })
+	if !c.swap { // else one may start in the slot that has been stopped for it
+		reserve = max(reserve, c.cfg.Headroom)
+	}
+	c.swap = false
 	switch {
 	case c.closed:
 		return fmt.Errorf("an unprotected start after shutdown")
 	case c.in(Waiting) > 0:
 		return fmt.Errorf("an unprotected start ahead of a waiting request")
-	case c.cfg.Slots-c.in(Running) < max(c.cfg.Headroom, reserve):
+	case c.cfg.Slots-c.in(Running) < reserve:
 		return fmt.Errorf("an unprotected start into the headroom, or a conversion's slot")
 	}
 	return nil

@@ -47,6 +47,7 @@ const (
 	externalOld
 	refillOver
 	memoryOver
+	headroomOver
 )
 
 // walkTime is when everything in a walk happens.
@@ -102,6 +103,8 @@ func (s *walkState) do(v walkMove) error {
 		}
 	case refillOver:
 		t.lastLeft = walkTime - t.cfg.RefillDelay - 1
+	case headroomOver:
+		t.fade = walkTime
 	case memoryOver:
 		for i := range t.cancelled.entries {
 			t.cancelled.entries[i].until = walkTime
@@ -156,7 +159,7 @@ func (m *model) moves(t *Table, list []walkMove) []walkMove {
 	if m.has("now") {
 		plain(ExpandNow)
 	}
-	if t.armed && !t.down {
+	if t.due != never && !t.down {
 		plain(ExpansionDue)
 	}
 	if t.quiet > 0 {
@@ -191,6 +194,9 @@ func (m *model) flags(t *Table, add func(timeFlag)) {
 	}
 	if len(t.cancelled.at) > 0 && !t.down {
 		add(memoryOver)
+	}
+	if t.extra > 0 && t.cfg.HeadroomMemory > 0 && t.fade > walkTime && !t.down {
+		add(headroomOver)
 	}
 }
 

@@ -3,7 +3,7 @@ package slots
 // move has a slot change hands and reports whether another may follow at once:
 // a backlog job needs no asking, while of the others one is asked at a time.
 func (t *Table) move() bool {
-	if t.spare() > 0 || t.empty.n < t.reserve() || t.moving != none {
+	if t.spare() > 0 || t.empty.n < t.expected() || t.moving != none {
 		return false
 	}
 	if r := t.contender(internal); r != none {
@@ -47,9 +47,9 @@ func (t *Table) donor(class int, claim, weight int64) int32 {
 }
 
 // makeRoom stops a job in favour of r, which offers one for a move, and reports
-// whether there still was one to stop.
+// whether there still was one to stop, and nobody poorer to ask instead.
 func (t *Table) makeRoom(r int32, asked askState) bool {
-	if t.empty.n < t.reserve() {
+	if t.empty.n < t.expected() || t.contender(t.class(r)) != r {
 		return false
 	}
 	v := none

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"slices"
+	"time"
 )
 
 // expand is the dumb table's expansion: fill, then moves. After a move that
@@ -11,7 +12,7 @@ import (
 // held slots back.
 func (d *dumb) expand() {
 	d.fill()
-	if d.spare() <= 0 && d.empty() >= d.reserve() && !d.moveIsOut() && d.move() {
+	if d.spare() <= 0 && d.empty() >= d.expected() && !d.moveIsOut() && d.move() {
 		d.orderPending()
 		d.expand()
 	}
@@ -118,7 +119,11 @@ func (d *dumb) newest(o *dumbJob) *dumbJob {
 
 // moveVictim is who is stopped for an offer by a job that a move asked.
 func (d *dumb) moveVictim(asked *dumbJob, rule int) *dumbJob {
-	if d.empty() < d.reserve() {
+	poorest := d.neediest(d.hungry(Protected), nil)
+	if rule == 3 {
+		poorest = d.neediest(d.hungry(External), d.ready())
+	}
+	if d.empty() < d.expected() || poorest != d.owner(asked) {
 		return nil
 	}
 	if rule == 1 {
@@ -300,12 +305,39 @@ func (j *dumbJob) heldBack() int {
 }
 
 func (d *dumb) armTimer() {
-	if d.armed || d.cfg.ExpansionPeriod < 0 || d.closed || !d.wantsTimer() {
+	if d.cfg.ExpansionPeriod < 0 || d.closed {
 		return
 	}
-	d.openPeriod()
-	d.armed = true
-	d.emit(Effect{Type: ArmExpansion, At: d.end})
+	var times []time.Duration
+	if d.wantsTimer() {
+		d.openPeriod()
+		times = append(times, d.end)
+	}
+	if d.spare() <= 0 && len(d.hungry(Protected))+len(d.hungry(External)) > 0 || d.spare() <= 0 && d.ready() != nil {
+		times = append(times, d.lapses()...)
+	}
+	if len(times) == 0 {
+		return
+	}
+	if at := slices.Min(times); len(d.timer) == 0 || at < d.timer[0] {
+		d.timer = []time.Duration{at}
+		d.emit(Effect{Type: ArmExpansion, At: at})
+	}
+}
+
+// lapses are the times at which headroom is forgotten and a slot is spare then.
+func (d *dumb) lapses() []time.Duration {
+	was, last := d.ninths, d.lastUse
+	defer func() { d.ninths, d.lastUse = was, last }()
+	var times []time.Duration
+	for d.cfg.HeadroomMemory > 0 && d.ninths > 0 {
+		d.ninths /= 2
+		d.lastUse += d.cfg.HeadroomMemory
+		if d.spare() > 0 {
+			times = append(times, d.lastUse)
+		}
+	}
+	return times
 }
 
 func (d *dumb) wantsTimer() bool {

@@ -167,10 +167,13 @@ func (d *dumb) room() int {
 	return d.cfg.Slots - protected - d.phase(Stuck) - len(d.fifo) - d.phase(Converting) - len(d.held)
 }
 
-func (d *dumb) reserve() int {
+// expected is how many requests are on their way to a slot.
+func (d *dumb) expected() int {
 	unsettled := d.count(func(j *dumbJob) bool { return j.Phase == Converting && !j.settled })
-	return max(d.cfg.Headroom, unsettled, d.quiet)
+	return max(unsettled, d.quiet)
 }
+
+func (d *dumb) reserve() int { return max(d.headroom(), d.expected()) }
 
 func (d *dumb) spare() int {
 	spare := d.empty() - d.reserve()

@@ -1,6 +1,7 @@
 package slots
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -18,6 +19,7 @@ type dumb struct {
 	made, starts     int
 	draining, closed bool
 	promised         int
+	vacated          bool // this step has emptied the slot of a Stopping job
 
 	quiet      int
 	near, left bool // an arrival was near; a protected job has left before
@@ -25,8 +27,11 @@ type dumb struct {
 
 	open  bool // a period is
 	end   time.Duration
-	used  int // moves
-	armed bool
+	used  int             // moves
+	timer []time.Duration // when the expansion timer fires; empty when it is not armed
+
+	ninths  int           // of slots that recent requests needed beyond Headroom
+	lastUse time.Duration // when a request left no slot empty, or half of them was forgotten
 
 	memory []dumbMemory
 	out    []Effect
@@ -63,10 +68,11 @@ type dumbAsk struct {
 func newDumb(cfg Config) *dumb { return &dumb{cfg: cfg} }
 
 func (d *dumb) Step(now time.Duration, e Event, effects []Effect) []Effect {
-	d.now, d.out = now, effects
+	d.now, d.out, d.vacated = now, effects, false
 	if d.open && now >= d.end {
 		d.closePeriod()
 	}
+	d.forget()
 	d.event(e, d.find(e.Job))
 	d.order()
 	called := e.Type == ExpandNow || e.Type == Offered || e.Type == ExpandTimedOut
@@ -140,8 +146,7 @@ func (d *dumb) event(e Event, j *dumbJob) {
 	case ExpandNow:
 		d.closePeriod()
 	case ExpansionDue:
-		d.armed = false
-		d.closePeriod()
+		d.timer = nil
 	case RefillDue:
 		d.quiet = 0
 	case Drain:
@@ -183,6 +188,9 @@ func (d *dumb) order() {
 
 func (d *dumb) orderPending() {
 	for len(d.pending) > 0 && d.spare() > 0 {
+		d.start(d.pending[0], -1)
+	}
+	if d.vacated && len(d.pending) > d.phase(Stopping)-len(d.fifo) && d.empty() > d.expected() {
 		d.start(d.pending[0], -1)
 	}
 	for len(d.pending) > d.phase(Stopping)-len(d.fifo) {
@@ -229,6 +237,7 @@ func (d *dumb) converted(j *dumbJob, e Event) {
 		j.Phase = Waiting
 		j.ID, j.Priority, j.expandable = e.Task.ID, e.Task.Priority, e.Task.Expandable
 		d.fifo = append(d.fifo, j)
+		d.learn()
 		return
 	}
 	d.release(j)
@@ -299,7 +308,41 @@ func (d *dumb) backToBacklog(j *dumbJob) {
 	d.boundBacklog()
 }
 
+// learn is told of each request that has joined the FIFO.
+func (d *dumb) learn() {
+	if d.empty() == 0 {
+		d.ninths += 9
+	} else {
+		d.ninths--
+	}
+	if d.empty()-1 <= 0 {
+		d.lastUse = d.now
+	}
+	d.ninths = max(0, min(d.ninths, 9*(d.cfg.MaxHeadroom-d.cfg.Headroom)))
+}
+
+// forget halves what requests needed when they have not needed it for long.
+func (d *dumb) forget() {
+	for d.cfg.HeadroomMemory > 0 && d.ninths > 0 && d.now >= d.lastUse+d.cfg.HeadroomMemory {
+		d.ninths /= 2
+		d.lastUse += d.cfg.HeadroomMemory
+	}
+}
+
+// Headroom leaves the dumb table as it is.
+func (d *dumb) Headroom(now time.Duration) int {
+	later := dumb{cfg: d.cfg, now: now, ninths: d.ninths, lastUse: d.lastUse}
+	later.forget()
+	return later.headroom()
+}
+
+// headroom counts ninths to the nearest slot.
+func (d *dumb) headroom() int {
+	return d.cfg.Headroom + int(math.Round(float64(d.ninths)/9))
+}
+
 func (d *dumb) finish(j *dumbJob, r Result) {
+	d.vacated = j.Phase == Stopping
 	d.endJobs(j)
 	for _, o := range d.jobs {
 		if o != j && o.Owner == j.Ref {

@@ -17,6 +17,7 @@ type machine interface {
 	Slot(i int) Job
 	Job(r Ref) Job
 	Counts() Counts
+	Headroom(now time.Duration) int
 }
 
 // pair plays ops to the table and to the dumb table, and compares what they do
@@ -72,7 +73,7 @@ func (p *pair) play(o op) ([]string, error) {
 		p.table.Unpromise(o.n)
 		p.dumb.Unpromise(o.n)
 		return nil, p.compare()
-	case "capacity", "counts", "slots", "bearers", "job":
+	case "capacity", "counts", "headroom", "slots", "bearers", "job":
 		return p.show(o), nil
 	case "request":
 		arrive, converted := o, o
@@ -168,6 +169,11 @@ func (p *pair) compare() error {
 	if err := p.agree("capacity", p.table.Capacity(), p.dumb.Capacity()); err != nil {
 		return err
 	}
+	for _, at := range []time.Duration{p.now, p.now + time.Second, p.now + time.Minute} {
+		if err := p.agree("headroom", p.table.Headroom(at), p.dumb.Headroom(at)); err != nil {
+			return err
+		}
+	}
 	for i := range p.cfg.Slots {
 		what := fmt.Sprintf("slot %d", i)
 		a, b := p.table.Slot(i), p.dumb.Slot(i)
@@ -229,6 +235,8 @@ func (p *pair) show(o op) []string {
 		return []string{fmt.Sprintf("capacity %d", p.table.Capacity())}
 	case "counts":
 		return []string{strings.Trim(fmt.Sprintf("%+v", p.table.Counts()), "{}")}
+	case "headroom":
+		return []string{fmt.Sprintf("headroom %d", p.table.Headroom(p.now))}
 	case "bearers":
 		return []string{strings.Join(append([]string{"bearers:"}, p.bearers(&p.table, o.name)...), " ")}
 	case "job":

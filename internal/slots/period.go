@@ -18,7 +18,7 @@ func (t *Table) openPeriod() {
 		return
 	}
 	t.open = true
-	t.end = math.MaxInt64
+	t.end = never
 	if t.cfg.ExpansionPeriod >= 0 {
 		t.end = later(t.now, t.cfg.ExpansionPeriod)
 	}
@@ -62,12 +62,18 @@ func (t *Table) useMove() {
 
 // armExpansion asks for the expansion timer if somebody would gain by it.
 func (t *Table) armExpansion() {
-	if t.armed || t.cfg.ExpansionPeriod < 0 || t.down || !t.wantsTimer() {
+	if t.cfg.ExpansionPeriod < 0 || t.down {
 		return
 	}
-	t.openPeriod()
-	t.armed = true
-	t.emit(ArmExpansion, 0, None).At = t.end
+	at := t.lapse()
+	if t.wantsTimer() {
+		t.openPeriod()
+		at = min(at, t.end)
+	}
+	if at < t.due {
+		t.due = at
+		t.emit(ArmExpansion, 0, None).At = at
+	}
 }
 
 func (t *Table) wantsTimer() bool {

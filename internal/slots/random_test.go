@@ -53,6 +53,8 @@ func newGenerator(pick func(int) int) *generator {
 	cfg := Config{
 		Slots:           1 + pick(6),
 		Headroom:        max(0, pick(6)-3),
+		MaxHeadroom:     max(0, pick(8)-3),
+		HeadroomMemory:  time.Duration(pick(4)) * time.Second,
 		RebalanceMoves:  pick(5) - 1,
 		ExpansionPeriod: period,
 		RefillDelay:     time.Duration(pick(2)) * 10 * time.Millisecond,
@@ -234,7 +236,11 @@ func (g *generator) duration() time.Duration {
 		500 * time.Millisecond, time.Second, 2 * time.Second,
 	}
 	d := times[g.pick(len(times))]
-	if due := g.pair.truth.end - g.pair.now; g.pick(4) == 0 && due > 0 && due <= time.Second {
+	due := g.pair.truth.end
+	if timer := g.pair.truth.timer; len(timer) > 0 && g.pick(2) == 0 {
+		due = timer[0]
+	}
+	if due -= g.pair.now; g.pick(4) == 0 && due > 0 && due <= 4*time.Second {
 		d = due
 	}
 	return d - time.Duration(g.pick(8)/7)

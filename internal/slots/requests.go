@@ -50,6 +50,7 @@ func (t *Table) converted(i int32, e *Event) {
 		j := &t.jobs[i]
 		j.priority, j.expandable = e.Task.Priority, e.Task.Expandable
 		t.index(i, e.Task.ID)
+		t.noteRequest()
 		if t.empty.n > 0 { // so nobody waits
 			t.start(i, -1)
 		} else {

@@ -37,7 +37,9 @@ func (t *Table) finish(i int32, r Result) {
 			t.setPhase(i, Stopping)
 			t.endOwner(i)
 		}
-	case Stopping, Stuck:
+	case Stopping:
+		t.vacated = true
+	case Stuck:
 	default:
 		return
 	}

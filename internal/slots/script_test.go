@@ -10,7 +10,7 @@ import (
 // A script is a list of lines, each an op. The verbs are the events, in small
 // letters, and what may be asked of a table:
 //
-//	table slots=2 headroom=1 moves=1 period=1s refill=10ms memory=1m
+//	table slots=2 headroom=1 max=1 fade=1m moves=1 period=1s refill=10ms memory=1m
 //	      cancelled=8 backlog=4 bytes=100         a new table; the rest is zero
 //	arrive R | converted R TASK [failed|requeue] | request R TASK (both at once)
 //	convert-timeout R | optional O TASK [size=N] | made O [expandable] [failed]
@@ -18,7 +18,7 @@ import (
 //	offers J [H|H:expandable|H:id=ID]... | expand-timeout J
 //	expand | expansion-due | refill-due | drain | resume | shutdown | shutdown-now
 //	wait DURATION                                 moves the clock, fires nothing
-//	promise N | unpromise N | capacity | counts | slots | bearers ID | job J
+//	promise N | unpromise N | capacity | counts | headroom | slots | bearers ID | job J
 //
 // TASK is [id=ID] [priority=N] [expandable]; the ID is the job's name unless
 // it is given, and id=- stands for none.
@@ -84,8 +84,8 @@ func (o op) String() string {
 	switch o.verb {
 	case "table":
 		c := o.cfg
-		add("slots=%d headroom=%d moves=%d period=%v refill=%v", c.Slots, c.Headroom,
-			c.RebalanceMoves, c.ExpansionPeriod, c.RefillDelay)
+		add("slots=%d headroom=%d max=%d fade=%v moves=%d period=%v refill=%v", c.Slots, c.Headroom,
+			c.MaxHeadroom, c.HeadroomMemory, c.RebalanceMoves, c.ExpansionPeriod, c.RefillDelay)
 		add("memory=%v cancelled=%d backlog=%d bytes=%d", c.CancelMemory, c.MaxCancelled,
 			c.MaxBacklog, c.MaxBacklogBytes)
 	case "request", "converted", "optional":
@@ -185,12 +185,13 @@ func (o *op) option(word string) error {
 	}
 	key, value, _ := strings.Cut(word, "=")
 	numbers := map[string]*int{
-		"slots": &o.cfg.Slots, "headroom": &o.cfg.Headroom, "moves": &o.cfg.RebalanceMoves,
+		"slots": &o.cfg.Slots, "headroom": &o.cfg.Headroom, "max": &o.cfg.MaxHeadroom, "moves": &o.cfg.RebalanceMoves,
 		"cancelled": &o.cfg.MaxCancelled, "backlog": &o.cfg.MaxBacklog, "bytes": &o.cfg.MaxBacklogBytes,
 		"priority": &o.task.Priority, "size": &o.size,
 	}
 	times := map[string]*time.Duration{
 		"period": &o.cfg.ExpansionPeriod, "refill": &o.cfg.RefillDelay, "memory": &o.cfg.CancelMemory,
+		"fade": &o.cfg.HeadroomMemory,
 	}
 	var err error
 	switch {

@@ -32,15 +32,19 @@ type Table struct {
 	cancelled memory
 	refs      []Ref // scratch
 
-	back   int     // slots that fill asks hold back
-	moving int32   // the job that is asked for the sake of a move, or none
-	filled []int32 // owners that got slots in the fill that is under way
+	back    int     // slots that fill asks hold back
+	moving  int32   // the job that is asked for the sake of a move, or none
+	filled  []int32 // owners that got slots in the fill that is under way
+	vacated bool    // the step has emptied the slot of a Stopping job
 
 	open     bool // a period is open
 	end      time.Duration
 	moves    int // left in the period
 	declined list
-	armed    bool // the expansion timer is
+	due      time.Duration // of the expansion timer; never when it is not armed
+
+	extra int           // headroom beyond cfg.Headroom, in ninths of a slot
+	fade  time.Duration // when half of it is forgotten
 
 	quiet    int
 	near     bool
@@ -63,6 +67,7 @@ func New(cfg Config) *Table {
 		poorest:   heap{before: poorer},
 		cancelled: newMemory(),
 		moving:    none,
+		due:       never,
 		moves:     max(cfg.RebalanceMoves, 0),
 		declined:  emptyList(),
 	}
@@ -108,8 +113,10 @@ func (t *Table) StepOn(now time.Duration, e *Event, effects []Effect) []Effect {
 	t.out = effects
 	t.free = append(t.free, t.freed...)
 	t.freed = t.freed[:0]
+	t.vacated = false
 
 	t.rollPeriod()
+	t.extra, t.fade = t.faded(now)
 	t.apply(e)
 	t.serveRequests()
 	t.servePending()
@@ -152,8 +159,7 @@ func (t *Table) apply(e *Event) {
 	case ExpandNow:
 		t.closePeriod()
 	case ExpansionDue:
-		t.armed = false
-		t.closePeriod()
+		t.due = never
 	case RefillDue:
 		t.quiet = 0
 	case Drain:

@@ -157,6 +157,8 @@ func randomConfig(rnd *rand.Rand) Config {
 	return Config{
 		Slots:           n,
 		Headroom:        rnd.IntN(n),
+		MaxHeadroom:     rnd.IntN(n + 1),
+		HeadroomMemory:  time.Duration(rnd.IntN(12) - 2),
 		RebalanceMoves:  rnd.IntN(4) - 1,
 		ExpansionPeriod: time.Duration(rnd.IntN(12) - 2),
 		RefillDelay:     time.Duration(rnd.IntN(4) - 1),

@@ -47,10 +47,13 @@ func TestCanon(t *testing.T) {
 	memory, refill := cfg, cfg
 	memory.CancelMemory, memory.MaxCancelled = time.Minute, 1
 	refill.RefillDelay = time.Millisecond
+	adaptive := cfg
+	adaptive.MaxHeadroom, adaptive.HeadroomMemory = 1, time.Minute
 	for _, m := range []model{
 		{requests: 2, priorities: 1, with: "late lost limits stuck help drain shutdown", cfg: refill},
 		{requests: 2, optionals: 1, priorities: 1, with: "cancel stuck help spread", cfg: memory},
 		{requests: 1, optionals: 2, priorities: 2, with: "stuck help spread", cfg: cfg},
+		{requests: 2, priorities: 1, with: "stuck help", cfg: adaptive},
 	} {
 		sameForms(t, m)
 		if canonOptionals == 0 {
@@ -324,7 +327,7 @@ func (o *walker) story() string {
 func (s *walkState) describe(v walkMove) string {
 	if v.flag != noFlag {
 		return []string{"", "the period is over", "an external job is old", "the refill window is over",
-			"the cancelled ID is forgotten"}[v.flag]
+			"the cancelled ID is forgotten", "half of the headroom is forgotten"}[v.flag]
 	}
 	verb := ""
 	for word, e := range events {

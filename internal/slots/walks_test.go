@@ -56,4 +56,12 @@ var walks = []model{
 		},
 		with: "limits stuck help spread silent",
 	},
+	{
+		name: "headroom that adapts", requests: 3, optionals: 1, priorities: 1,
+		cfg: Config{
+			Slots: 2, MaxHeadroom: 1, HeadroomMemory: time.Minute, ExpansionPeriod: time.Second,
+			RebalanceMoves: 1, MaxBacklog: 1, MaxBacklogBytes: 9,
+		},
+		with: "limits stuck help spread silent",
+	},
 }
