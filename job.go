@@ -41,7 +41,8 @@ type job struct {
 
 	lost       atomic.Bool
 	settled    atomic.Bool // the outcome of the settling is known
-	settleAs   settlement  // how, for settleOwn
+	answered   atomic.Bool // an ack that nobody waits for has its answer
+	settleAs   settlement  // how
 	settlement lazyContext // of the calls that settle the message
 	failure    error       // of the handler, then of Do; written by the job's goroutine alone, before the table hears of it
 

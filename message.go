@@ -20,7 +20,7 @@ type Headers map[string]any
 // The methods are called from any goroutine. Headers and Body return the same
 // value each time; nobody changes what they return.
 //
-// What a message can do beyond this it says by implementing [Leased],
+// What a message can do beyond this it says by implementing [AsyncAcker], [Leased],
 // [LossNotifier], [Releaser], [DelayedRequeuer], [ReasonedRejecter], [Attempter],
 // [OutcomePublisher] or [ProgressKeeper].
 type Message interface {
@@ -36,6 +36,15 @@ type Message interface {
 	// the dead letters where the broker has them. A requeue is an orderly
 	// hand-over: it must not count towards a limit that is meant for crashes.
 	Reject(ctx context.Context, requeue bool) error
+}
+
+// AsyncAcker is a Message whose Ack needs no goroutine that waits for the broker,
+// and may travel together with others.
+type AsyncAcker interface {
+	// AckAsync begins an Ack and does not block. done is called once, from any
+	// goroutine and perhaps before AckAsync returns, with what Ack would have
+	// returned; it does not block either. ctx is as for Ack, until then.
+	AckAsync(ctx context.Context, done func(error))
 }
 
 // Leased is a Message which the broker gives to somebody else unless it hears

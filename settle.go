@@ -36,25 +36,31 @@ func (j *job) settle(v slots.Verdict, why slots.Why, begun time.Duration) {
 		return
 	}
 	j.settlement.setDeadline(s.start.Add(begun + s.cfg.SettleTimeout))
-	var err error
+	j.settleAs = settlement{v, why, begun}
 	if id := j.known(); v == slots.Ack && !id.outcome && j.report.Load() == nil {
-		err = j.ack()
+		j.ack()
 	} else {
-		err = errNotYet
+		j.settleWhole()
 	}
-	if err != nil {
-		v, err = j.trySettle(v, why)
-	}
+}
+
+// settleWhole is a settlement with all that belongs to it.
+func (j *job) settleWhole() {
+	j.concludeSettling(j.trySettle(j.settleAs.verdict, j.settleAs.why))
+}
+
+// concludeSettling: the message is settled, or is not going to be.
+func (j *job) concludeSettling(v slots.Verdict, err error) {
 	if j.settled.CompareAndSwap(false, true) {
 		if err != nil {
 			if j.lost.Load() && !errors.Is(err, ErrDeliveryLost) {
 				err = fmt.Errorf("%w: %w", ErrDeliveryLost, err)
 			}
-			s.recordError(j.errorOf(Protected, fmt.Errorf("%w: %w", ErrNotSettled, err)))
+			j.server.recordError(j.errorOf(Protected, fmt.Errorf("%w: %w", ErrNotSettled, err)))
 			j.release()
 			v = slots.Forget
 		}
-		s.settleDone(j, v, begun)
+		j.server.settleDone(j, v, j.settleAs.at)
 	}
 	j.settlement.end(errEnded)
 }
@@ -110,15 +116,36 @@ func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Duration) {
 	}
 }
 
-// errNotYet stands for a settlement that has not been tried.
-var errNotYet = errors.New("not tried yet")
-
-// ack is the whole settlement of a request that asked for nothing else.
-func (j *job) ack() error {
+// ack is the whole settlement of a request that asked for nothing else. Where
+// the broker allows it, no goroutine waits for the answer.
+func (j *job) ack() {
 	if !j.ours() {
-		return ErrDeliveryLost
+		j.settleWhole()
+		return
 	}
-	return guard(func() error { return j.message.Ack(&j.settlement) })
+	m, ok := j.message.(AsyncAcker)
+	if !ok {
+		if guard(func() error { return j.message.Ack(&j.settlement) }) != nil {
+			j.settleWhole()
+			return
+		}
+		j.concludeSettling(slots.Ack, nil)
+		return
+	}
+	if err := guard(func() error { m.AckAsync(&j.settlement, j.acked); return nil }); err != nil {
+		j.acked(err)
+	}
+}
+
+// acked is told what became of an ack; only the first answer counts.
+func (j *job) acked(err error) {
+	switch {
+	case j.answered.Swap(true):
+	case err != nil:
+		go j.settleWhole()
+	default:
+		j.concludeSettling(slots.Ack, nil)
+	}
 }
 
 // A settlement that failed is tried again after a pause, which grows.

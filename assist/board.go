@@ -85,12 +85,11 @@ type searchDuty struct {
 	job   searchJob
 	board *board
 
-	sent    float64 // the cost of the last solution that was sent or has come
-	any     bool    // there was one
-	sentAt  time.Time
-	waits   bool   // a timer will wake the link
-	sentIn  uint64 // the report with the last solution; 0 when it is confirmed
-	fetched bool   // the master's best has been asked for
+	sent   float64 // the cost of the last solution that was sent or has come
+	any    bool    // there was one
+	sentAt time.Time
+	waits  bool   // a timer will wake the link
+	sentIn uint64 // the report with the last solution; 0 when it is confirmed
 }
 
 func (s *searchShape) newDuty(ctx context.Context, _ *handler, r occamy.Request, l *link) (duty, error) {

@@ -212,7 +212,9 @@ func TestWhoLeavesSaysAllThatItHas(t *testing.T) {
 		l.grants(wire.Grant{Units: units(1000, slices.Repeat([]int{0}, 500)...)})
 		l.post.does(nil)
 		l.stop(occamy.ErrShutdown)
-		<-l.ended
+		if err := <-l.ended; !errors.Is(err, occamy.ErrShutdown) {
+			t.Errorf("it ended with %v", err)
+		}
 		rs := l.reports()
 		n, last := len(results(rs)), rs[len(rs)-1]
 		if n != 1500 || !last.Leaving || rs[0].Leaving {

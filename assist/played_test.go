@@ -247,7 +247,7 @@ func (c *crewTest) wantEnded(id string) {
 func (c *crewTest) members() int {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
-	return len(c.m.crew.members)
+	return len(c.m.members)
 }
 
 // expireFor does what a master does every now and then, for d.

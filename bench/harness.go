@@ -67,7 +67,7 @@ type result struct {
 	Name      string   `json:"name"`
 	Value     float64  `json:"value"`
 	Reference float64  `json:"reference"`
-	Ratio     *float64 `json:"ratio"` // null where the goal is a difference
+	Ratio     *float64 `json:"ratio"` // the median of the rounds' ratios; null where the goal is a difference
 	Unit      string   `json:"unit"`
 	Note      string   `json:"note"`
 
@@ -126,8 +126,10 @@ func (r row) sum(values, references []sample) result {
 		res.Note += ", of the reference " + span(ref)
 	}
 	if !r.noRatio {
-		ratio := round4(res.Value / res.Reference)
+		all := r.ratios(values, references)
+		ratio := round4(median(all))
 		res.Ratio = &ratio
+		res.Note += ", of the ratio " + span(all)
 	}
 	if r.extra != nil {
 		res.Note = r.extra(values, references) + "; " + res.Note
@@ -138,6 +140,20 @@ func (r row) sum(values, references []sample) result {
 	res.Note += fmt.Sprintf("; %d rounds, GOMAXPROCS %d", len(values), runtime.GOMAXPROCS(0))
 	res.Value, res.Reference = round4(res.Value), round4(res.Reference)
 	return res
+}
+
+// ratios compares each round's value with the reference of the same round, so
+// that what slows the machine down for a while slows both.
+func (r row) ratios(values, references []sample) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		reference := r.constant
+		if references != nil {
+			reference = references[i][r.name]
+		}
+		out[i] = v[r.name] / reference
+	}
+	return out
 }
 
 func column(samples []sample, name string) []float64 {

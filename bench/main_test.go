@@ -102,6 +102,19 @@ func TestSidesAlternate(t *testing.T) {
 	}
 }
 
+// What slows a round down slows both of its sides.
+func TestRatioIsTakenRoundByRound(t *testing.T) {
+	values := []sample{{"x": 1}, {"x": 30}, {"x": 4}}
+	references := []sample{{"x": 2}, {"x": 20}, {"x": 1}}
+	got := row{name: "x"}.sum(values, references)
+	if got.Value != 4 || got.Reference != 2 || *got.Ratio != 1.5 {
+		t.Errorf("result %v, %v, %v; want 4, 2, 1.5", got.Value, got.Reference, *got.Ratio)
+	}
+	if !strings.Contains(got.Note, "of the ratio 0.5 to 4") {
+		t.Errorf("note %q; want the range of the ratio", got.Note)
+	}
+}
+
 func TestPercentile(t *testing.T) {
 	v := []float64{9, 1, 5, 3, 7}
 	for p, want := range map[float64]float64{0: 1, 20: 1, 50: 5, 99: 9, 100: 9} {

@@ -273,6 +273,7 @@ func (f *fixture) wantLost(m occamy.Message) {
 	f.Helper()
 	ctx := f.within()
 	f.wantIs("late Ack", m.Ack(ctx), occamy.ErrDeliveryLost)
+	f.wantIs("late AckAsync", <-ackAsync(ctx, m), occamy.ErrDeliveryLost)
 	f.wantIs("late Reject", m.Reject(ctx, false), occamy.ErrDeliveryLost)
 	f.wantIs("late requeue", m.Reject(ctx, true), occamy.ErrDeliveryLost)
 	f.wantIs("late delayed requeue", as[occamy.DelayedRequeuer](f, m).RequeueAfter(ctx, time.Millisecond), occamy.ErrDeliveryLost)

@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 var settleTests = []test{
 	{name: "an acked request is done with", run: ackEnds},
+	{name: "acks that nobody waits for are told of", run: ackAsyncEnds},
 	{name: "a rejected request lands with the dead letters", run: rejectKeeps},
 	{name: "a requeued request is delivered again", run: requeueReturns},
 	{name: "a delayed requeue waits out its delay", run: delayedRequeue},
@@ -28,6 +30,43 @@ func ackEnds(f *fixture) {
 	f.quiet(c, 100*time.Millisecond)
 	if q := f.queue("k"); q.Dead != 0 {
 		f.Errorf("an acked request is a dead letter: %+v", q)
+	}
+}
+
+// ackAsync begins an ack, as far as the message can do so without one who waits.
+func ackAsync(ctx context.Context, m occamy.Message) <-chan error {
+	answer := make(chan error, 2) // has room for one too many
+	if a, ok := m.(occamy.AsyncAcker); ok {
+		a.AckAsync(ctx, func(err error) { answer <- err })
+	} else {
+		answer <- m.Ack(ctx)
+	}
+	return answer
+}
+
+func ackAsyncEnds(f *fixture) {
+	const n = 20
+	c := f.consume("a", n, "k")
+	f.submit("k", names("r", n)...)
+	messages := make([]occamy.Message, n)
+	for i := range messages {
+		messages[i] = f.next(c)
+	}
+	ctx := f.within()
+	var answers []<-chan error
+	for i := range n { // neither as they came nor in the reverse order
+		answers = append(answers, ackAsync(ctx, messages[i*7%n]))
+	}
+	for _, a := range answers {
+		f.check("AckAsync", <-a)
+	}
+	f.settled("k")
+	c.Free(n)
+	f.quiet(c, 100*time.Millisecond)
+	for _, a := range answers {
+		if len(a) > 0 {
+			f.Error("an ack was answered twice")
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ type Broker struct {
 	opening   atomic.Bool                 // there has been no connection, and Open waits for it
 	link      *link
 	calls     *calls
+	acks      acks
 	setup     setup
 	closing   atomic.Bool
 	inProcess bool          // the NATS server is in this process

@@ -40,7 +40,11 @@ type call struct {
 	subject string
 	until   time.Time
 	answer  chan answer // holds one
+	then    answerer    // gets the answer in place of the channel; nil for nobody
 }
+
+// answerer gets one answer. It does not block.
+type answerer interface{ answered(answer) }
 
 type answer struct {
 	msg *natsgo.Msg
@@ -78,12 +82,34 @@ func (c *calls) arrived(m *natsgo.Msg) {
 	if len(m.Data) == 0 && len(m.Header) > 0 && first(m.Header, "Status") == "503" {
 		a = answer{err: errNobody}
 	}
+	c.answer(n, a)
+}
+
+// answer ends a call, unless it has its answer.
+func (c *calls) answer(n uint64, a answer) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if w := c.waiting[n]; w != nil {
-		delete(c.waiting, n)
-		w.answer <- a
+	w := c.waiting[n]
+	delete(c.waiting, n)
+	c.mu.Unlock()
+	if w != nil {
+		c.give(w, a)
 	}
+}
+
+// give gives a call that was taken out of waiting its answer.
+func (c *calls) give(w *call, a answer) {
+	then := w.then
+	if then == nil {
+		w.answer <- a
+		return
+	}
+	c.free(w)
+	then.answered(a)
+}
+
+func (c *calls) free(w *call) {
+	w.ctx, w.then = nil, nil
+	c.pool.Put(w)
 }
 
 // failAll ends all calls that wait.
@@ -110,13 +136,31 @@ func (c *calls) fail(subject string, err error) {
 }
 
 func (c *calls) failIf(match func(*call) bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for n, w := range c.waiting {
+	c.endIf(func(w *call) error {
 		if match(w) {
-			delete(c.waiting, n)
-			w.answer <- answer{err: err}
+			return err
 		}
+		return nil
+	})
+}
+
+// endIf ends the calls for which verdict, which is called under mu, has an error.
+func (c *calls) endIf(verdict func(*call) error) {
+	type end struct {
+		call *call
+		err  error
+	}
+	var ends []end
+	c.mu.Lock()
+	for n, w := range c.waiting {
+		if err := verdict(w); err != nil {
+			delete(c.waiting, n)
+			ends = append(ends, end{w, err})
+		}
+	}
+	c.mu.Unlock()
+	for _, e := range ends {
+		c.give(e.call, answer{err: e.err})
 	}
 }
 
@@ -142,19 +186,18 @@ func (c *calls) add(w *call) (uint64, error) {
 
 // look ends the calls whose time is over.
 func (c *calls) look() {
+	now := time.Now()
+	c.endIf(func(w *call) error {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if now.After(w.until) {
+			return errNoWord
+		}
+		return nil
+	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
-	for n, w := range c.waiting {
-		err := w.ctx.Err()
-		if err == nil && now.After(w.until) {
-			err = errNoWord
-		}
-		if err != nil {
-			delete(c.waiting, n)
-			w.answer <- answer{err: err}
-		}
-	}
 	if c.watched = len(c.waiting) > 0; c.watched {
 		c.watch.Reset(lookEvery)
 	}
@@ -163,14 +206,34 @@ func (c *calls) look() {
 // ask sends one request and waits for its answer. It gives errDown, errCut, errNobody,
 // errNoWord, ctx's error, and what NATS refuses.
 func (b *Broker) ask(ctx context.Context, subject string, h natsgo.Header, data []byte, wait time.Duration) (*natsgo.Msg, error) {
+	w, err := b.post(ctx, subject, h, data, wait, nil)
+	if err != nil {
+		return nil, err
+	}
+	a := <-w.answer
+	b.calls.free(w)
+	return a.msg, a.err
+}
+
+// askThen is ask for who does not wait: then gets the answer, once, perhaps at
+// once.
+func (b *Broker) askThen(ctx context.Context, subject string, data []byte, wait time.Duration, then answerer) {
+	if _, err := b.post(ctx, subject, nil, data, wait, then); err != nil {
+		then.answered(answer{err: err})
+	}
+}
+
+// post sends a request. After an error it has no answer.
+func (b *Broker) post(ctx context.Context, subject string, h natsgo.Header, data []byte, wait time.Duration, then answerer) (*call, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	c := b.calls
 	w := c.pool.Get().(*call)
-	w.ctx, w.subject, w.until = ctx, subject, time.Now().Add(wait)
+	w.ctx, w.subject, w.until, w.then = ctx, subject, time.Now().Add(wait), then
 	n, err := c.add(w)
 	if err != nil {
+		c.free(w)
 		return nil, err
 	}
 	reply := c.reply(n)
@@ -180,27 +243,14 @@ func (b *Broker) ask(ctx context.Context, subject string, h natsgo.Header, data 
 		err = b.nc.PublishMsg(&natsgo.Msg{Subject: subject, Reply: reply, Header: h, Data: data})
 	}
 	if err != nil {
-		c.end(n, b.publishError(err))
+		c.answer(n, answer{err: b.publishError(err)})
 	}
-	a := <-w.answer
-	w.ctx = nil
-	c.pool.Put(w)
-	return a.msg, a.err
+	return w, nil
 }
 
 func (c *calls) reply(n uint64) string {
 	var room [80]byte
 	return string(strconv.AppendUint(append(room[:0], c.inbox...), n, 36))
-}
-
-// end ends a call, unless it has its answer.
-func (c *calls) end(n uint64, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if w := c.waiting[n]; w != nil {
-		delete(c.waiting, n)
-		w.answer <- answer{err: err}
-	}
 }
 
 func (b *Broker) publishError(err error) error {

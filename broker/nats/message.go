@@ -27,10 +27,13 @@ type message struct {
 	crashes  int // deliveries that were lost before this one
 
 	progressed bool // guarded by lease.mu
+
+	acking ackCall // of AckAsync
 }
 
 var (
 	_ occamy.Message          = (*message)(nil)
+	_ occamy.AsyncAcker       = (*message)(nil)
 	_ occamy.Leased           = (*message)(nil)
 	_ occamy.DelayedRequeuer  = (*message)(nil)
 	_ occamy.ReasonedRejecter = (*message)(nil)
@@ -117,7 +120,11 @@ var (
 // confirm sends word of this delivery until NATS confirms it, while the
 // delivery is ours.
 func (m *message) confirm(ctx context.Context, word []byte) error {
-	err := m.say(ctx, word)
+	return m.confirmAfter(ctx, word, m.say(ctx, word))
+}
+
+// confirmAfter is confirm after a first try, which gave err.
+func (m *message) confirmAfter(ctx context.Context, word []byte, err error) error {
 	if !passing(err) {
 		return err
 	}

@@ -77,7 +77,8 @@
 // # Outcomes
 //
 // Outcomes stand in 32 streams, by their ID. Result and Watch look through one of
-// them, which takes about 0.1 s when there are 100,000 outcomes; those who look at
+// them, so they take the longer the more outcomes there are: with 100,000, of which
+// they read 3,000, 0.4 s on two busy cores (BenchmarkResult). Those who look at
 // the same time do it together. A client that submits a request with an ID of its
 // own making and waits, as client.SubmitAndWait does, costs the broker nothing
 // beyond the outcome.

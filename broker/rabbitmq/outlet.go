@@ -10,6 +10,7 @@ import (
 // when it has closed.
 type outlet struct {
 	gate chan struct{} // holds one token; who has it may open the channel
+	most int           // messages that may wait for their confirmation
 	idle time.Duration // after how long without a publication it is closed; 0: never
 
 	// stream says that all publications go to one stream, and each is refused
@@ -28,7 +29,7 @@ type outlet struct {
 }
 
 func newOutlet() *outlet {
-	o := &outlet{gate: make(chan struct{}, 1)}
+	o := &outlet{gate: make(chan struct{}, 1), most: inFlight}
 	o.gate <- struct{}{}
 	return o
 }
@@ -39,7 +40,7 @@ const streamIdle = time.Minute
 
 func newStreamOutlet() *outlet {
 	o := newOutlet()
-	o.idle, o.stream = streamIdle, true
+	o.most, o.idle, o.stream = streamInFlight, streamIdle, true
 	return o
 }
 
@@ -57,7 +58,7 @@ func (o *outlet) publisher(ctx context.Context, b *Broker) (*publisher, error) {
 	if p := o.current(); p != nil {
 		return p, nil
 	}
-	p, err := b.newPublisher(ctx, o.stream)
+	p, err := b.newPublisher(ctx, o.most, o.stream)
 	if err != nil {
 		return nil, err
 	}

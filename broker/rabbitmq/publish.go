@@ -106,7 +106,7 @@ func (b *Broker) publishOnce(ctx context.Context, j job, over *outlet) error {
 		return err
 	}
 	if over == nil {
-		p, err := b.newPublisher(ctx, false)
+		p, err := b.newPublisher(ctx, 1, false)
 		if err != nil {
 			return err
 		}

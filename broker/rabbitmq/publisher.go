@@ -20,8 +20,12 @@ var (
 // that it cannot. When the leader of a queue was killed, RabbitMQ may do neither.
 const confirmTime = 8 * time.Second
 
-// inFlight is how many messages may wait for their confirmation.
-const inFlight = 1024
+// How many messages may wait for their confirmation, on a channel that all share
+// and on one of those to streams. Each takes room to be returned, 264 bytes.
+const (
+	inFlight       = 1024
+	streamInFlight = 64
+)
 
 // publisher is a channel with confirmations. Its goroutine alone publishes on
 // it, since a write knows no context.
@@ -51,7 +55,9 @@ type job struct {
 	confirmation *amqp.DeferredConfirmation
 }
 
-func (b *Broker) newPublisher(ctx context.Context, stream bool) (*publisher, error) {
+// newPublisher opens a channel on which most messages may wait for their
+// confirmation; for stream see outlet.
+func (b *Broker) newPublisher(ctx context.Context, most int, stream bool) (*publisher, error) {
 	conn, err := b.out.wait(ctx)
 	if err != nil {
 		return nil, err
@@ -67,11 +73,11 @@ func (b *Broker) newPublisher(ctx context.Context, stream bool) (*publisher, err
 		p := &publisher{
 			ch:       ch,
 			jobs:     make(chan *job),
-			places:   make(chan struct{}, inFlight),
+			places:   make(chan struct{}, most),
 			over:     make(chan struct{}),
 			blocked:  b.out.blocked,
 			stream:   stream,
-			returns:  ch.NotifyReturn(make(chan amqp.Return, inFlight)),
+			returns:  ch.NotifyReturn(make(chan amqp.Return, most)),
 			returned: make(map[string]bool),
 		}
 		closes := ch.NotifyClose(make(chan *amqp.Error, 1))

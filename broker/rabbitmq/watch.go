@@ -178,8 +178,7 @@ type watching struct {
 }
 
 // Watch implements broker.Broker. It looks through one in 32 of the outcomes that
-// are kept, which takes the longer the more there are (0.1 s for 100,000, or
-// so); WatchNew does not.
+// are kept, which takes the longer the more there are; WatchNew does not.
 func (b *Broker) Watch(ctx context.Context, id string) (<-chan broker.Event, error) {
 	return b.watch(ctx, id, false)
 }

@@ -59,23 +59,26 @@ func redacted(address string) []string {
 		} else {
 			scheme, rest = "", one
 		}
-		if at := strings.LastIndex(rest, "@"); at >= 0 {
-			all[i] = scheme + "…" + withoutQuery(rest[at:])
-			continue
-		}
-		next, more := "", all[i+1:]
-		if len(more) > 0 {
-			next = more[0]
-		}
-		u, err := url.Parse(one)
-		whole := err == nil && u.Hostname() != "" && (next == "" || strings.Contains(next, "://"))
-		if !whole && strings.Contains(strings.Join(more, ","), "@") {
+		at := strings.LastIndex(rest, "@")
+		switch {
+		case goesOn(all[i+1:]):
 			all[i] = scheme + "…"
-			continue
+		case at >= 0:
+			all[i] = scheme + "…" + withoutQuery(rest[at:])
+		default:
+			all[i] = scheme + withoutQuery(rest)
 		}
-		all[i] = scheme + withoutQuery(rest)
 	}
 	return all
+}
+
+// goesOn tells whether what stands before more may be the first part of an
+// address with a comma in its password.
+func goesOn(more []string) bool {
+	if next := slices.IndexFunc(more, func(s string) bool { return strings.Contains(s, "://") }); next >= 0 {
+		more = more[:next]
+	}
+	return strings.Contains(strings.Join(more, ","), "@")
 }
 
 // withoutQuery hides what follows the path of an address.

@@ -27,7 +27,7 @@ type brokerKind struct {
 	plain   string   // the scheme with which there is no TLS; "" where the settings decide
 	open    func(ctx context.Context, c connection) (broker.Broker, error)
 
-	obstacles []obstacle // known to this broker alone
+	obstacles func(settings) []obstacle // known to this broker alone
 }
 
 func brokerKinds() []brokerKind {
@@ -36,21 +36,29 @@ func brokerKinds() []brokerKind {
 			name: "NATS", schemes: []string{"nats", "tls"}, open: openNATS,
 			useless: []string{"queue-type"},
 			instead: "leave it out; --replicas says on how many servers NATS keeps a message",
-			obstacles: []obstacle{
-				{anyOf(natsgo.ErrAuthorization, natsgo.ErrAuthExpired, natsgo.ErrAuthRevoked, natsgo.ErrAccountAuthExpired),
-					"it refuses the credentials", credentialsHint},
-				{anyOf(natsgo.ErrSecureConnWanted), "it does not offer TLS", "without TLS the address begins with nats:// and there is no --tls-…"},
-				{anyOf(natsgo.ErrSecureConnRequired), "it demands TLS", "the address begins with tls://"},
+			obstacles: func(s settings) []obstacle {
+				return []obstacle{
+					refusedCredentials(anyOf(natsgo.ErrAuthorization, natsgo.ErrAuthExpired, natsgo.ErrAuthRevoked, natsgo.ErrAccountAuthExpired, natsgo.ErrNkeysNotSupported), s),
+					{anyOf(natsgo.ErrSecureConnWanted), "it does not offer TLS", "without TLS the address begins with nats:// and there is no --tls-…"},
+					{anyOf(natsgo.ErrSecureConnRequired), "it demands TLS", "the address begins with tls://"},
+				}
 			},
 		},
 		{
 			name: "RabbitMQ", schemes: []string{"amqp", "amqps"}, plain: "amqp", open: openRabbitMQ,
 			useless: []string{"token", "token-file", "creds", "nkey", "inbox-prefix", "replicas"},
 			instead: "RabbitMQ takes --user and --password-file, or a certificate; a quorum queue has its own replicas",
-			obstacles: []obstacle{
-				{refusedBy(amqp.AccessRefused), "it refuses the credentials", credentialsHint + "; the user guest may come from the broker's own machine only"},
-				{refusedBy(amqp.NotAllowed), "it does not let this user into the virtual host", "the path of the address is the virtual host; the broker's operator grants permissions there"},
-				{anyOf(amqp.ErrSASL), "it takes no password", "auth_mechanism=external in the address uses the certificate of --tls-cert"},
+			obstacles: func(s settings) []obstacle {
+				refused := refusedCredentials(refusedBy(amqp.AccessRefused), s)
+				if s.User == "" && !hasCredentials(s.Broker) {
+					refused.says = "it refuses the user guest, who counts where no other is given"
+				}
+				refused.hint += "; the user guest may come from the broker's own machine only"
+				return []obstacle{
+					refused,
+					{refusedBy(amqp.NotAllowed), "it does not let this user into the virtual host", "the path of the address is the virtual host; the broker's operator grants permissions there"},
+					{anyOf(amqp.ErrSASL), "it takes no password", "auth_mechanism=external in the address uses the certificate of --tls-cert"},
+				}
 			},
 		},
 	}

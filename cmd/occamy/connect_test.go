@@ -13,6 +13,10 @@ func TestAddressesAreShownWithoutSecrets(t *testing.T) {
 		"u:secret@a:1":                    "…@a:1",
 		"nats://u:sec,ret@a":              "nats://…,…@a",
 		"nats://u:123,ret@a":              "nats://…,…@a",
+		"nats://u:s@e,cret@a":             "nats://…,…@a",
+		"nats://u:s@e,c@r,et@a,nats://b":  "nats://…,…,…@a,nats://b",
+		"nats://u:p@a:1,nats://u:p@b:2":   "nats://…@a:1,nats://…@b:2",
+		"nats://u:p@a:1,b:2":              "nats://…@a:1,b:2",
 		"nats://u:s@e/c?r#e%t@a":          "nats://…@a",
 	} {
 		if got := redact(address); got != want {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	natsgo "github.com/nats-io/nats.go"
+
 	"github.com/occamy-go/occamy"
 )
 
@@ -60,7 +62,8 @@ func (l *link) back() {
 // news, nor is a write or read that fails: the loss of the connection follows.
 func (l *link) failed(err error) {
 	var network *net.OpError
-	if l == nil || errors.As(err, &network) || errors.Is(err, io.EOF) {
+	if l == nil || errors.As(err, &network) || errors.Is(err, io.EOF) ||
+		errors.Is(err, natsgo.ErrReconnectBufExceeded) || errors.Is(err, natsgo.ErrConnectionReconnecting) {
 		return
 	}
 	l.mu.Lock()

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	natsgo "github.com/nats-io/nats.go"
+
 	"github.com/occamy-go/occamy"
 )
 
@@ -28,6 +30,7 @@ func TestALinkTellsOnceOfEachLossAndReturn(t *testing.T) {
 		l.open("b")
 		l.failed(errors.New("while it is up"))
 		l.failed(broken)
+		l.failed(fmt.Errorf("remove the progress: %w", natsgo.ErrReconnectBufExceeded)) // NATS knows of the loss a moment before we do
 		if l.explains(errors.New("task: no")) {
 			t.Error("it explains an error of a task")
 		}

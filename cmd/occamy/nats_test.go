@@ -100,16 +100,16 @@ func TestWaysIntoNATS(t *testing.T) {
 		env     map[string]string
 		without string // what the error says without args and env
 	}{
-		{name: "password file", options: user, args: []string{"--user", "occamy", "--password-file", secretFile(t, "sEcReT\n")}, without: "refuses the credentials"},
+		{name: "password file", options: user, args: []string{"--user", "occamy", "--password-file", secretFile(t, "sEcReT\n")}, without: "asks for credentials"},
 		{name: "password in the environment", options: user,
-			env: map[string]string{"OCCAMY_BROKER_USER": "occamy", "OCCAMY_BROKER_PASSWORD": "sEcReT"}, without: "refuses the credentials"},
+			env: map[string]string{"OCCAMY_BROKER_USER": "occamy", "OCCAMY_BROKER_PASSWORD": "sEcReT"}, without: "asks for credentials"},
 		{name: "password in the address", options: user, user: "occamy:sEcReT@"},
-		{name: "token file", options: natsserver.Options{Authorization: "sEcReT"}, args: []string{"--token-file", secretFile(t, "sEcReT")}, without: "refuses the credentials"},
+		{name: "token file", options: natsserver.Options{Authorization: "sEcReT"}, args: []string{"--token-file", secretFile(t, "sEcReT")}, without: "asks for credentials"},
 		{name: "token in the environment", options: natsserver.Options{Authorization: "sEcReT"},
-			env: map[string]string{"OCCAMY_BROKER_TOKEN": "sEcReT"}, without: "refuses the credentials"},
+			env: map[string]string{"OCCAMY_BROKER_TOKEN": "sEcReT"}, without: "asks for credentials"},
 		{name: "token in the address", options: natsserver.Options{Authorization: "sEcReT"}, user: "sEcReT@"},
 		{name: "NKey", options: natsserver.Options{Nkeys: []*natsserver.NkeyUser{{Nkey: public}}},
-			args: []string{"--nkey", secretFile(t, string(seed))}, without: "refuses the credentials"},
+			args: []string{"--nkey", secretFile(t, string(seed))}, without: "asks for credentials"},
 		{name: "TLS", options: oneWay, scheme: "tls", args: []string{"--tls-ca", certs.ca}, without: "authority that is not trusted"},
 		{name: "mutual TLS", options: mutual, scheme: "tls",
 			args: []string{"--tls-ca", certs.ca, "--tls-cert", certs.cert, "--tls-key", certs.key}, without: "authority that is not trusted"},
@@ -162,7 +162,7 @@ func TestWaysIntoNATS(t *testing.T) {
 }
 
 func TestNATSThatDoesNotFitTheSettings(t *testing.T) {
-	certs := newCertificates(t)
+	certs, another := newCertificates(t), newCertificates(t)
 	plain := strings.TrimPrefix(startNATS(t, natsserver.Options{}).ClientURL(), "nats://")
 	mutual := strings.TrimPrefix(strings.TrimPrefix(startNATS(t, natsserver.Options{
 		TLS: true, TLSVerify: true, TLSTimeout: 5, TLSConfig: serverTLS(t, certs, true),
@@ -181,7 +181,9 @@ func TestNATSThatDoesNotFitTheSettings(t *testing.T) {
 		{"nobody listens", []string{"--broker", "nats://" + closed}, "nobody listens"},
 		{"no such name", []string{"--broker", "nats://nowhere.invalid:4222"}, "cannot reach"},
 		{"no answer", []string{"--broker", "nats://" + silent}, "no answer within"},
-		{"no authority in the file", []string{"--broker", "tls://" + mutual, "--tls-ca", secretFile(t, "sEcReT")}, "cannot reach"},
+		{"no authority in the file", []string{"--broker", "tls://" + mutual, "--tls-ca", secretFile(t, "sEcReT")}, "the tls-ca of the broker"},
+		{"another authority", []string{"--broker", "tls://" + mutual, "--tls-ca", another.ca}, "of no authority in " + another.ca + " (tls-ca)"},
+		{"the key of another certificate", []string{"--broker", "tls://" + mutual, "--tls-cert", certs.cert, "--tls-key", another.key}, "cannot be used together"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -192,6 +194,44 @@ func TestNATSThatDoesNotFitTheSettings(t *testing.T) {
 			}
 			if err := oneLineWithHint(stderr); err != nil || !strings.Contains(stderr, tc.says) || strings.Contains(stderr, "sEcReT") {
 				t.Errorf("the error message: %v; want one that says %q", err, tc.says)
+			}
+		})
+	}
+}
+
+// What is refused is what was given, and so is the hint.
+func TestTheHintFitsWhatIsRefused(t *testing.T) {
+	address := startNATS(t, natsserver.Options{Username: "u", Password: "another"}).ClientURL()
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, nkey := secretFile(t, "sEcReT"), secretFile(t, string(seed))
+	for _, tc := range []struct {
+		name string
+		args []string
+		env  map[string]string
+		says string
+		hint string
+	}{
+		{"a token", nil, map[string]string{"OCCAMY_BROKER_TOKEN": "sEcReT"}, "it refuses the token", "OCCAMY_BROKER_TOKEN"},
+		{"a token in a file", []string{"--token-file", file}, nil, "it refuses the token", "--token-file"},
+		{"a password", []string{"--user", "u", "--password-file", file}, nil, `it refuses the user "u" with this password`, "--password-file"},
+		{"an NKey", []string{"--nkey", nkey}, nil, "it refuses the NKey in " + nkey, "--nkey"},
+		{"in the address", nil, map[string]string{"OCCAMY_BROKER": strings.Replace(address, "://", "://u:sEcReT@", 1)}, "credentials in the address", "%40"},
+		{"nothing", nil, nil, "it asks for credentials, and there are none", "OCCAMY_BROKER_PASSWORD"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			env := map[string]string{"OCCAMY_BROKER": address}
+			maps.Copy(env, tc.env)
+			code, _, stderr := run{env: env}.do(t, append([]string{"status"}, tc.args...)...)
+			said, hint, _ := strings.Cut(stderr, "(hint: ")
+			if code != exitFailed || !strings.Contains(said, tc.says) || !strings.Contains(hint, tc.hint) || strings.Contains(stderr, "sEcReT") {
+				t.Errorf("exit status %d; want an error that says %q with the hint %q", code, tc.says, tc.hint)
 			}
 		})
 	}
@@ -240,7 +280,7 @@ func TestTheEmbeddedBrokerAsksForTheSameSettings(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	code, _, stderr := run{}.do(t, "status", "--broker", s.Broker)
-	if code != exitFailed || !strings.Contains(stderr, "refuses the credentials") {
+	if code != exitFailed || !strings.Contains(stderr, "asks for credentials") {
 		t.Errorf("without credentials: exit status %d", code)
 	}
 }

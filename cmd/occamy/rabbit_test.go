@@ -88,8 +88,8 @@ func TestRabbitServeAndSubmit(t *testing.T) {
 	if code := s.end(t); code != exitOK {
 		t.Errorf("exit status %d after an interrupt", code)
 	}
-	if n := strings.Count(s.errs.String(), "\n"); n != 1 {
-		t.Errorf("it says %q; want that it stops, and nothing else", s.errs)
+	if n := strings.Count(s.errs.String(), "\n"); n != 2 {
+		t.Errorf("it says %q; want that it stops, that it has, and nothing else", s.errs)
 	}
 }
 
@@ -198,9 +198,9 @@ func TestRabbitThatDoesNotFitTheSettings(t *testing.T) {
 		env     map[string]string
 		says    string
 	}{
-		{"wrong password", with(func(u *url.URL) { u.User = url.UserPassword("guest", marker) }), nil, "refuses the credentials"},
+		{"wrong password", with(func(u *url.URL) { u.User = url.UserPassword("guest", marker) }), nil, "refuses the credentials in the address"},
 		{"wrong password beside the address", with(func(u *url.URL) { u.User = nil }),
-			map[string]string{"OCCAMY_BROKER_USER": "guest", "OCCAMY_BROKER_PASSWORD": marker}, "refuses the credentials"},
+			map[string]string{"OCCAMY_BROKER_USER": "guest", "OCCAMY_BROKER_PASSWORD": marker}, `refuses the user "guest" with this password`},
 		{"no such virtual host", with(func(u *url.URL) { u.Path = "/nowhere" }), nil, "does not let this user into the virtual host"},
 		{"TLS wanted of one without", with(func(u *url.URL) { u.Scheme = "amqps" }), nil, "does not speak TLS"},
 		{"another protocol", with(func(u *url.URL) { u.Scheme, u.User, u.Path = "nats", nil, "" }), nil, "cannot reach"},

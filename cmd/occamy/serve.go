@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -160,7 +159,6 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 		case <-a.signals:
 		}
 	}
-	a.note(fmt.Sprintf("stopping: tasks have %v to finish", time.Duration(c.Grace)), "interrupt again to end at once")
 	hangUp := func() error {
 		l.close()
 		behind.end()
@@ -203,25 +201,6 @@ func checkServer(config occamy.Config) error {
 		return usage(oneLine(err), "'occamy serve --help' tells what the flags and the config file take")
 	}
 	return nil
-}
-
-// stop ends a server in order. On an interrupt it returns at once, since the
-// process is about to end; what it began ends by itself in a process that does
-// not.
-func (a *app) stop(ctx context.Context, server *occamy.Server, served <-chan error, hangUp func() error, grace time.Duration) error {
-	ctx, atOnce := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	stopped := make(chan error, 1)
-	go func() {
-		defer atOnce()
-		stopped <- errors.Join(server.Shutdown(ctx), <-served, hangUp())
-	}()
-	select {
-	case err := <-stopped:
-		return err
-	case <-a.signals:
-		atOnce()
-		return hinted(errors.New("ended at once by a second interrupt"), "what ran is delivered again")
-	}
 }
 
 // errorMonitor is a function that is an occamy.ErrorMonitor.

@@ -98,7 +98,13 @@ func (s *service) client() run {
 // runs it.
 func (s *service) begin(t *testing.T, id string) {
 	t.Helper()
-	code, _, _ := s.client().do(t, "submit", "route", "--id", id, "--file", instance, "--header", "time-limit=1h")
+	s.beginFor(t, id, "1h")
+}
+
+// beginFor is begin with a time limit.
+func (s *service) beginFor(t *testing.T, id, limit string) {
+	t.Helper()
+	code, _, _ := s.client().do(t, "submit", "route", "--id", id, "--file", instance, "--header", "time-limit="+limit)
 	if code != exitOK {
 		t.Fatalf("submit: exit status %d", code)
 	}
@@ -184,8 +190,48 @@ func TestServeAndSubmit(t *testing.T) {
 	if code := s.end(t); code != exitOK {
 		t.Errorf("exit status %d after an interrupt", code)
 	}
-	if !strings.Contains(s.errs.String(), "interrupt again") {
-		t.Error("it does not tell that it stops")
+	if want := "occamy: stopping: no request is at work (hint: interrupt again to end at once)\noccamy: stopped\n"; s.errs.String() != want {
+		t.Errorf("it says %q, want %q", s.errs, want)
+	}
+}
+
+// The last line says what became of the requests that were at work.
+func TestTheLastLineSaysWhatBecameOfTheRequests(t *testing.T) {
+	for _, tc := range []struct {
+		name, grace string
+		limit       string // of the task
+		stops       string
+		last        string
+		json        ended
+	}{
+		{
+			"it finishes", "1h", "2s", "stopping: 1 task has 1h0m0s to finish",
+			"occamy: stopped: 1 task finished\n", ended{Status: "stopped", Finished: 1},
+		},
+		{
+			"it is handed back", "100ms", "1h", "stopping: 1 task has 100ms to finish",
+			"occamy: stopped: 1 request handed back for another server\n", ended{Status: "stopped", HandedBack: 1},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := serveEmbedded(t, t.TempDir(), "--grace", tc.grace)
+			s.beginFor(t, "r", tc.limit)
+			s.signals <- os.Interrupt
+			if code := s.end(t); code != exitOK {
+				t.Errorf("exit status %d after an interrupt", code)
+			}
+			s.awaitLine(t, 0, tc.stops)
+			if errs := s.errs.String(); !strings.HasSuffix(errs, tc.last) {
+				t.Errorf("it says %q, want %q last", errs, tc.last)
+			}
+			lines := strings.Split(strings.TrimSpace(s.out.String()), "\n")
+			var last ended
+			unmarshal(t, lines[len(lines)-1], &last)
+			if tc.json.Server = s.Server; last != tc.json {
+				t.Errorf("with --json it prints %+v last, want %+v", last, tc.json)
+			}
+		})
 	}
 }
 

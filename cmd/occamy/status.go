@@ -26,9 +26,26 @@ func (a *app) statusVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the broker, the servers and the queues",
-		Long: `Status shows which broker it is, the servers that answer, and how deep the queue
-of each kind is: requests that are ready, unacked requests (which are with a
-server), and dead letters.`,
+		Long: `Status shows which broker it is, the servers that answer it, and how deep the
+queue of each kind is.
+
+Servers:
+  SERVER     its name, which drain and resume take
+  SLOTS      one sign for each slot: . empty, P protected (a request), i internal
+             (helps a request), e external (help that was asked of all servers),
+             s stopping, ! stuck (it was told to stop and has not)
+  BUSY       slots in use, of how many
+  WAITING    requests that are here and not in a slot yet
+  BACKLOG    optional requests set aside until a slot is spare
+  PREEMPTED  tasks stopped for a request, since it started
+  KINDS      the kinds of requests that it takes; "draining" behind them when it
+             takes none
+
+Queues, one for each kind:
+  READY      requests that no server has taken
+  UNACKED    requests that are with a server
+  DEAD       dead letters: rejected for good, or delivered too often; 'occamy
+             dead list' shows them`,
 		Args: takes(),
 	}
 	cmd.Flags().DurationVar(&wait, "answer-within", wait, "how long servers have to answer, a `DURATION`")
@@ -57,7 +74,7 @@ server), and dead letters.`,
 }
 
 func (a *app) showFleet(f fleet, tasks bool, now time.Time) error {
-	if err := a.say("broker %s", f.Broker); err != nil {
+	if err := a.say("broker %s%s", f.Broker, kindOf(f.Broker)); err != nil {
 		return err
 	}
 	if len(f.Servers) == 0 {
@@ -67,14 +84,14 @@ func (a *app) showFleet(f fleet, tasks bool, now time.Time) error {
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	if len(f.Servers) > 0 {
-		fmt.Fprintln(w, "SERVER\tSLOTS\tBUSY\tWAITING\tBACKLOG\tCAPACITY\tPREEMPTED\tKINDS\t")
+		fmt.Fprintln(w, "SERVER\tSLOTS\tBUSY\tWAITING\tBACKLOG\tPREEMPTED\tKINDS\t")
 		for _, s := range f.Servers {
 			state := ""
 			if s.Draining {
 				state = "draining"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d/%d\t%d\t%d\t%d\t%d\t%s\t%s\n", escape(s.Server), picture(s.Slots), busy(s.Slots), len(s.Slots),
-				s.Waiting+s.Held+s.Converting, s.Backlog, s.Capacity, s.Preemptions, escape(strings.Join(s.Kinds, ",")), state)
+			fmt.Fprintf(w, "%s\t%s\t%d/%d\t%d\t%d\t%d\t%s\t%s\n", escape(s.Server), picture(s.Slots), busy(s.Slots), len(s.Slots),
+				s.Waiting+s.Held+s.Converting, s.Backlog, s.Preemptions, escape(strings.Join(s.Kinds, ",")), state)
 		}
 	}
 	if tasks {
@@ -94,8 +111,25 @@ func (a *app) showFleet(f fleet, tasks bool, now time.Time) error {
 		for _, q := range f.Queues {
 			fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", escape(q.Kind), q.Ready, q.Unacked, q.Dead)
 		}
+	} else {
+		fmt.Fprintln(w, "no queue: nothing was submitted yet, and no server was here")
+	}
+	if len(f.Servers) > 0 {
+		fmt.Fprintln(w, "\n"+legend)
 	}
 	return w.Flush()
+}
+
+// legend says what the signs of picture mean.
+const legend = "SLOTS: . empty, P protected, i internal, e external, s stopping, ! stuck; see 'occamy status --help'"
+
+// kindOf is what kind of broker an address leads to, for people.
+func kindOf(address string) string {
+	kind, err := checkAddress(address)
+	if err != nil {
+		return ""
+	}
+	return " (" + kind.name + ")"
 }
 
 func busy(slots []occamy.SlotInfo) int {

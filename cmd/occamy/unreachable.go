@@ -40,12 +40,15 @@ func saying(texts ...string) func(error) bool {
 	}
 }
 
-const credentialsHint = "set OCCAMY_BROKER_USER and OCCAMY_BROKER_PASSWORD (or --user and --password-file), or what else the broker asks for; see --help"
-
 // obstacles are those of the network and of TLS; each broker has its own too.
-func obstacles() []obstacle {
+func obstacles(s settings) []obstacle {
+	untrusted := obstacle{ofType[x509.UnknownAuthorityError], "its certificate is of an authority that is not trusted here", "--tls-ca names a file with the authority's certificate"}
+	if s.TLSCA != "" {
+		untrusted.says = "its certificate is of no authority in " + s.TLSCA + " (tls-ca)"
+		untrusted.hint = "--tls-ca or OCCAMY_BROKER_TLS_CA names a file with the certificate of the authority that signed the broker's"
+	}
 	return []obstacle{
-		{ofType[x509.UnknownAuthorityError], "its certificate is of an authority that is not trusted here", "--tls-ca names a file with the authority's certificate"},
+		untrusted,
 		{ofType[x509.HostnameError], "", "use a name that the certificate has"},
 		{ofType[x509.CertificateInvalidError], "", "the broker's operator renews its certificate"},
 		{saying("tls: certificate required", "tls: bad certificate", "tls: unknown certificate", "tls: handshake failure"),
@@ -60,7 +63,7 @@ func obstacles() []obstacle {
 // unreachable says why there is no connection to a broker, and what to do.
 func unreachable(c connection, err error) error {
 	says, hint := oneLine(err), "--broker or OCCAMY_BROKER names another address"
-	for _, o := range slices.Concat(c.kind.obstacles, obstacles()) {
+	for _, o := range slices.Concat(c.kind.obstacles(c.settings), obstacles(c.settings)) {
 		if o.is(err) {
 			hint = o.hint
 			if o.says != "" {

@@ -281,6 +281,28 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
+// Each column and each sign of status is explained in its help.
+func TestStatusIsExplained(t *testing.T) {
+	b := &fakeBroker{servers: []occamy.Snapshot{routeServer}, queues: []broker.Queue{{Kind: "route"}}}
+	_, status, _ := run{broker: b}.do(t, "status")
+	_, help, _ := run{}.do(t, "status", "--help")
+	for line := range strings.Lines(status) {
+		if name, _, _ := strings.Cut(line, " "); name != "SERVER" && name != "QUEUE" {
+			continue
+		}
+		for _, column := range strings.Fields(line)[1:] {
+			if !strings.Contains(help, "\n  "+column+" ") {
+				t.Errorf("the help does not explain %s", column)
+			}
+		}
+	}
+	for _, sign := range []string{". empty", "P protected", "i internal", "e external", "s stopping", "! stuck"} {
+		if !strings.Contains(status, sign) {
+			t.Errorf("the legend does not have %q", sign)
+		}
+	}
+}
+
 func TestStatus(t *testing.T) {
 	b := &fakeBroker{servers: []occamy.Snapshot{routeServer}, queues: []broker.Queue{{Kind: "route", Ready: 7, Unacked: 1, Dead: 2}}}
 	_, stdout, _ := run{broker: b}.do(t, "status", "--tasks")
@@ -294,7 +316,7 @@ func TestStatus(t *testing.T) {
 	if v.Broker != "fake" || len(v.Servers) != 1 || len(v.Servers[0].Slots) != 4 || len(v.Queues) != 1 || v.Queues[0].Ready != 7 {
 		t.Errorf("printed %+v", v)
 	}
-	if _, stdout, _ := (run{broker: &fakeBroker{}}).do(t, "status"); !strings.Contains(stdout, "no server answers") {
+	if _, stdout, _ := (run{broker: &fakeBroker{}}).do(t, "status"); !strings.Contains(stdout, "no server answers") || !strings.Contains(stdout, "no queue") {
 		t.Error("an empty fleet is not told")
 	}
 	if _, stdout, _ := (run{broker: &fakeBroker{}}).do(t, "status", "--json"); stdout != `{"broker":"fake","servers":[],"queues":[]}`+"\n" {

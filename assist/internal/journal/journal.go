@@ -164,16 +164,19 @@ func (j *Journal) flush(ctx context.Context, fresh []byte) (merged []segment, er
 // Settled removes the journal of a request that was acked: the head at first, and
 // the segments only if it was this attempt's to remove.
 func (j *Journal) Settled(ctx context.Context, s occamy.Settlement) {
+	if s != occamy.Acked {
+		return
+	}
 	j.writing.Lock()
 	defer j.writing.Unlock()
-	if s == occamy.Acked && j.Revision() == 0 {
+	if j.Revision() == 0 {
 		// The request ended before this attempt ran, perhaps after another did.
 		if head, err := j.progress.Claim(ctx); err == nil {
 			j.segments, _ = decodeHead(head)
 		}
 	}
 	j.progress.Settled(ctx, s)
-	if errors.Is(j.progress.Delete(ctx), checkpoint.ErrNotClaimed) && s == occamy.Acked {
+	if errors.Is(j.progress.Delete(ctx), checkpoint.ErrNotClaimed) {
 		j.remove(ctx, j.segments)
 	}
 }

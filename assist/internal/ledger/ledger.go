@@ -106,7 +106,8 @@ func (l *Ledger) Add(body []byte) {
 	heap.Push(&l.free, i)
 }
 
-// ErrPlan: there are fewer units than an earlier attempt had results for.
+// ErrPlan is returned when there are fewer units than an earlier attempt had
+// results for.
 var ErrPlan = errors.New("the job yields other units than in an earlier attempt; it must yield the same for the same request")
 
 // Close says that there are no more units.
