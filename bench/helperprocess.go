@@ -146,6 +146,18 @@ func (h *helper) stop() error {
 	return errors.Join(err, h.cmd.Wait())
 }
 
+// stopAll ends helpers, and adds to got, unless it is nil, the CPU time that they
+// took, in seconds.
+func stopAll(all []*helper, got sample) (err error) {
+	for _, h := range all {
+		err = errors.Join(err, h.stop())
+		if got != nil && h.cmd.ProcessState != nil {
+			got["helpers cpu"] += (h.cmd.ProcessState.UserTime() + h.cmd.ProcessState.SystemTime()).Seconds()
+		}
+	}
+	return err
+}
+
 // helpAsComputer computes as many chunks as each line says, and answers.
 func helpAsComputer(o helperOrder, in *bufio.Reader, out io.Writer) error {
 	fmt.Fprintln(out, "ready")

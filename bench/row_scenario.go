@@ -135,11 +135,7 @@ func bareScenario(p plan, steps int) (_ sample, err error) {
 		return nil, err
 	}
 	var all []*helper
-	defer func() {
-		for _, h := range all {
-			err = errors.Join(err, h.stop())
-		}
-	}()
+	defer func() { err = errors.Join(err, stopAll(all, nil)) }()
 	start := func(role string, files ...*os.File) *helper {
 		if err != nil {
 			return nil

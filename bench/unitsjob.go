@@ -112,19 +112,17 @@ type fleet struct {
 	helpers []*helper
 }
 
-// withFleet runs f beside a NATS server and no servers yet.
+// withFleet runs f beside a NATS server and no servers yet. It adds the CPU time of
+// the servers to the sample.
 func withFleet(f func(ctx context.Context, fl *fleet) (sample, error)) (sample, error) {
-	return withNATS(func(ctx context.Context, url string) (_ sample, err error) {
+	return withNATS(func(ctx context.Context, url string) (got sample, err error) {
 		b, err := nats.Open(ctx, nats.Config{URL: url})
 		if err != nil {
 			return nil, err
 		}
 		fl := &fleet{broker: b, client: client.New(b), url: url}
 		defer func() {
-			for _, h := range fl.helpers {
-				err = errors.Join(err, h.stop())
-			}
-			err = errors.Join(err, b.Close())
+			err = errors.Join(err, stopAll(fl.helpers, got), b.Close())
 		}()
 		return f(ctx, fl)
 	})
