@@ -192,7 +192,7 @@ func (m *searchMaster) tell(life context.Context) {
 		}
 		m.mu.Lock()
 		m.serveAll()
-		m.mu.Unlock()
+		m.unlock()
 		best, _, _ := m.board.get()
 		select {
 		case <-time.After(gap(best)):
