@@ -22,13 +22,18 @@ func TestR08_SettledHasItsTimeAfterALateSettlement(t *testing.T) {
 		s.mu.Lock()
 		s.beginTelling(j)
 		s.mu.Unlock()
+		telling := func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return j.telling
+		}
 		s.settleExpired(j)
-		if !j.telling {
+		if !telling() {
 			t.Error("Settled counts as late, and has only begun")
 		}
 		time.Sleep(s.cfg.SettleTimeout)
 		synctest.Wait()
-		if j.telling {
+		if telling() {
 			t.Error("Settled does not count as late, and has taken all its time")
 		}
 	})
