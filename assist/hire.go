@@ -158,15 +158,15 @@ func (c *crew) hire(ctx context.Context, now time.Time) {
 		}
 	}
 	if help {
-		c.welcome(ctx, room, now.Add(3*period))
+		c.welcome(ctx, room)
 	}
 }
 
-// welcome sends the optional request.
-func (c *crew) welcome(ctx context.Context, room int, until time.Time) {
+// welcome sends the optional request. It has no deadline, which would also end
+// the assistant that is made of it; what starts too late finds no master.
+func (c *crew) welcome(ctx context.Context, room int) {
 	headers := c.headers()
 	headers[headerRoom] = strconv.Itoa(room)
-	headers[c.h.cfg.Keys.Deadline] = until.UTC().Format(time.RFC3339Nano)
 	err := c.h.client.Optional(ctx, broker.Request{
 		Kind: c.req.Kind, ID: c.req.ID + "/x", Headers: headers, Body: bytes.Clone(c.req.Body),
 	})
