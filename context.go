@@ -18,6 +18,7 @@ type taskContext interface {
 	setResult(b []byte) error
 	reportProgress(b []byte) error
 	lastProgress(ctx context.Context) ([]byte, error)
+	askAgain()
 }
 
 type taskKey struct{}
@@ -68,4 +69,20 @@ func LastProgress(ctx context.Context) ([]byte, error) {
 		return t.lastProgress(ctx)
 	}
 	return nil, ErrNoRequest
+}
+
+// AskAgain tells the server that the task can use helpers now, though it offered
+// fewer than it was asked for: it is asked again as soon as there is a slot for
+// one, and not only in the next ExpansionPeriod. It is for a task that cannot
+// tell at first how much help it can use, since it still loads its work, or that
+// gets more work later.
+//
+// It does not block and may be called at any moment, during Expand too: what
+// Expand returns to a call that had begun does not count then. Calls within
+// RefillDelay (10 ms where that is off) after one are taken together as one at
+// its end. It does nothing when ctx is not that of a running Expander.
+func AskAgain(ctx context.Context) {
+	if t := fromContext(ctx); t != nil {
+		t.askAgain()
+	}
 }

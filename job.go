@@ -32,7 +32,8 @@ type job struct {
 	pumping bool // a goroutine feeds Control
 	inbox   []Message
 	asked   int
-	telling bool // Settled is called, and has not taken too long
+	again   *again // nil until the task calls AskAgain
+	telling bool   // Settled is called, and has not taken too long
 
 	deadline *time.Timer // nil for none; of Deadline
 	limit    *time.Timer // nil for none; of Timeout

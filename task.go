@@ -48,9 +48,10 @@ type Expander interface {
 	// it.)
 	//
 	// A task that returns fewer than n is not asked again before the next
-	// ExpansionPeriod. One that will have a use for helpers soon should offer
-	// them now, and have them find their work when they run, waiting for it if
-	// they must: a helper that returns is replaced at once.
+	// ExpansionPeriod, unless it calls AskAgain. One that will have a use for
+	// helpers soon should offer them now, and have them find their work when
+	// they run, waiting for it if they must: a helper that returns is replaced
+	// at once.
 	//
 	// Expand is called while Do runs, at most one call at a time for a task,
 	// and should return at once; ctx ends when the task is stopped.

@@ -192,6 +192,9 @@ func (j *job) endTimers() {
 	if j.limit != nil {
 		j.limit.Stop()
 	}
+	if j.again != nil && j.again.timer != nil {
+		j.again.timer.Stop()
+	}
 }
 
 // age is the time since the job's message came.

@@ -10,20 +10,17 @@ import (
 // same time are sent together, and all that lie below the lowest delivery that
 // is out as one.
 type acks struct {
-	sending sync.Mutex // held while acks are written
-	sent    uint64     // the last turn that was written; guarded by sending
-	broken  uint64     // the first turn that could not be; guarded by sending
-	err     error      // why; guarded by sending
-
+	sending  sync.Mutex         // held while acks are written
 	commands int                // how many acks were written; guarded by sending
 	written  [fewAcks]time.Time // when the last of them were; guarded by sending
+	single   []uint64           // room for take; guarded by sending
 
 	// Guarded by session.mu.
 	seen    uint64   // all deliveries up to this tag have come
 	early   []uint64 // tags above it that have come too
-	turn    uint64   // of the last that waits
-	waiting []uint64
-	spare   []uint64 // as large as waiting was, to be used again
+	waiting []*delivery
+	spare   []*delivery // as large as waiting was, to be used again
+	sender  bool        // a goroutine sends what waits
 }
 
 // saw takes note of a delivery.
@@ -43,28 +40,22 @@ func (a *acks) saw(tag uint64) {
 	}
 }
 
-func (a *acks) add(tag uint64) (turn uint64) {
-	a.waiting = append(a.waiting, tag)
-	a.turn++
-	return a.turn
-}
-
-// take removes what waits, for who is sending. upTo acks all deliveries up to that one, none of
-// which is out; 0 for none. single are the others; they are valid until the
-// next call.
-func (a *acks) take(lowestOut uint64) (single []uint64, upTo uint64) {
-	all := a.waiting
+// take removes what waits, for who is sending. upTo acks all deliveries up to
+// that one, none of which is out; 0 for none. single are the tags of the others.
+// Both lists are valid until the next call.
+func (a *acks) take(lowestOut uint64) (all []*delivery, single []uint64, upTo uint64) {
+	all = a.waiting
 	a.waiting, a.spare = a.spare[:0], all
-	a.sent = a.turn
-	single = all[:0]
-	for _, tag := range all {
-		if tag < lowestOut {
+	single = a.single[:0]
+	for _, m := range all {
+		if tag := m.raw.DeliveryTag; tag < lowestOut {
 			upTo = max(upTo, tag)
 		} else {
 			single = append(single, tag)
 		}
 	}
-	return single, upTo
+	a.single = single
+	return all, single, upTo
 }
 
 // fewAcks and ackTime say which acks are so few and old that the broker has

@@ -1,10 +1,20 @@
 package rabbitmq
 
 import (
+	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/occamy-go/occamy"
 )
+
+func withTag(tag uint64) *delivery {
+	return &delivery{raw: amqp.Delivery{DeliveryTag: tag}}
+}
 
 func TestAcksTogether(t *testing.T) {
 	var a acks
@@ -12,13 +22,13 @@ func TestAcksTogether(t *testing.T) {
 		a.saw(tag)
 	}
 	for _, tag := range []uint64{4, 1, 2} {
-		a.add(tag)
+		a.waiting = append(a.waiting, withTag(tag))
 	}
-	single, upTo := a.take(a.seen + 1)
+	_, single, upTo := a.take(a.seen + 1)
 	if upTo != 2 || !slices.Equal(single, []uint64{4}) {
 		t.Errorf("all up to %d, and %v; want up to 2, and 4, since 3 has not been seen", upTo, single)
 	}
-	if single, upTo := a.take(a.seen + 1); upTo != 0 || len(single) != 0 {
+	if _, single, upTo := a.take(a.seen + 1); upTo != 0 || len(single) != 0 {
 		t.Errorf("all up to %d, and %v a second time", upTo, single)
 	}
 	a.saw(3)
@@ -29,6 +39,26 @@ func TestAcksTogether(t *testing.T) {
 
 // Whatever the order of deliveries and acks, each acked delivery is told of
 // once, and none that is out or has not come.
+// An ack that waits when the channel is lost is never written: there, or on
+// another channel, its number would name nothing, or somebody else's delivery.
+func TestAcksThatWaitWhenTheChannelIsLostAreNotWritten(t *testing.T) {
+	life, end := context.WithCancelCause(context.Background())
+	s := &session{c: &consumer{}, life: life, end: end} // to write without a channel would panic
+	m := &delivery{s: s, block: &block{}, raw: amqp.Delivery{DeliveryTag: 1}}
+	s.add(m)
+	s.acks.sending.Lock()
+	answer := make(chan error, 1)
+	s.ack(m, func(err error) { answer <- err })
+	s.lose(errOver)
+	s.acks.sending.Unlock()
+	if err := <-answer; !errors.Is(err, occamy.ErrDeliveryLost) {
+		t.Errorf("the ack says %v; want ErrDeliveryLost", err)
+	}
+	if err := m.Ack(context.Background()); !errors.Is(err, occamy.ErrDeliveryLost) {
+		t.Errorf("another ack says %v; want ErrDeliveryLost", err)
+	}
+}
+
 func TestAcksHitNoOtherDelivery(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 2000 {
@@ -49,7 +79,7 @@ func TestAcksHitNoOtherDelivery(t *testing.T) {
 			for tag := range out {
 				lowest = min(lowest, tag)
 			}
-			single, upTo := a.take(lowest)
+			_, single, upTo := a.take(lowest)
 			for tag := uint64(1); tag <= upTo; tag++ {
 				if !arrived[tag] || out[tag] {
 					t.Fatalf("an ack of all up to %d hits %d", upTo, tag)
@@ -77,7 +107,7 @@ func TestAcksHitNoOtherDelivery(t *testing.T) {
 				for tag := range out {
 					delete(out, tag)
 					acked[tag] = true
-					a.add(tag)
+					a.waiting = append(a.waiting, withTag(tag))
 					break
 				}
 			case k == 2:

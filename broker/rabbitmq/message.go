@@ -27,6 +27,7 @@ type delivery struct {
 	// Guarded by s.mu.
 	state      deliveryState
 	onLost     func()
+	acked      func(error) // what session.ack tells
 	progressed bool
 	prev, next *delivery // in s.unacked
 }
@@ -41,6 +42,7 @@ const (
 
 var (
 	_ occamy.Message          = (*delivery)(nil)
+	_ occamy.AsyncAcker       = (*delivery)(nil)
 	_ occamy.LossNotifier     = (*delivery)(nil)
 	_ occamy.Releaser         = (*delivery)(nil)
 	_ occamy.DelayedRequeuer  = (*delivery)(nil)
@@ -121,14 +123,23 @@ func (m *delivery) Release() { go m.s.refuse(m, true) }
 // connection breaks just then, the request may be delivered again. The progress
 // is removed in the background.
 func (m *delivery) Ack(ctx context.Context) error {
+	written := make(chan error, 1)
+	m.AckAsync(ctx, func(err error) { written <- err })
+	return <-written
+}
+
+// AckAsync implements occamy.AsyncAcker.
+func (m *delivery) AckAsync(ctx context.Context, done func(error)) {
 	if err := ctx.Err(); err != nil {
-		return err
+		done(err)
+		return
 	}
-	if err := m.s.ack(m); err != nil {
-		return err
-	}
-	m.forgetProgress()
-	return nil
+	m.s.ack(m, func(err error) {
+		if err == nil {
+			m.forgetProgress()
+		}
+		done(err)
+	})
 }
 
 // Reject implements occamy.Message.
@@ -203,7 +214,7 @@ func (m *delivery) replace(ctx context.Context, msg amqp.Publishing, delay time.
 	if err != nil {
 		return err
 	}
-	return m.s.ack(m)
+	return m.s.ackNow(m)
 }
 
 // RejectFor implements occamy.ReasonedRejecter: the dead letter is published,
@@ -222,7 +233,7 @@ func (m *delivery) bury(ctx context.Context, reason string, attempts int) error 
 	if err != nil {
 		return err
 	}
-	if err := m.s.ack(m); err != nil {
+	if err := m.s.ackNow(m); err != nil {
 		return err
 	}
 	m.forgetProgress()

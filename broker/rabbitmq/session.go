@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -158,29 +159,34 @@ func (s *session) unlink(m *delivery) {
 	}
 }
 
-// ack has the broker told that a delivery is done with, once.
-func (s *session) ack(m *delivery) error {
+// ack has the broker told that a delivery is done with, once. done is called
+// when that is written, or cannot be, perhaps at once; it does not block.
+func (s *session) ack(m *delivery, done func(error)) {
 	s.mu.Lock()
-	switch m.state {
-	case settled:
-		s.mu.Unlock()
-		return nil
-	case lost:
-		s.mu.Unlock()
-		return s.lostError()
+	state := m.state
+	send := false
+	if state == out {
+		m.state, m.acked = settled, done
+		s.unlink(m)
+		s.acks.waiting = append(s.acks.waiting, m)
+		send, s.acks.sender = !s.acks.sender, true
 	}
-	m.state = settled
-	s.unlink(m)
-	turn := s.acks.add(m.raw.DeliveryTag)
 	s.mu.Unlock()
-	if err := s.sendAcks(turn); err != nil {
-		s.mu.Lock()
-		m.state = lost
-		s.mu.Unlock()
-		return s.lostError()
+	switch {
+	case state == settled:
+		done(nil)
+	case state == lost:
+		done(s.lostError())
+	case send:
+		go s.sendAcks()
 	}
-	s.freed(m)
-	return nil
+}
+
+// ackNow returns once the ack is written.
+func (s *session) ackNow(m *delivery) error {
+	written := make(chan error, 1)
+	s.ack(m, func(err error) { written <- err })
+	return <-written
 }
 
 // freed has the credit of a delivery that was settled used.
@@ -214,28 +220,46 @@ func (s *session) refuse(m *delivery, requeue bool) {
 	s.closeIfDone()
 }
 
-// sendAcks returns once the ack that got that turn is written. Whoever comes
-// while others are being written waits, and then sends all that have come.
-func (s *session) sendAcks(turn uint64) error {
+// sendAcks writes acks until none wait. Each time it lets those go first that
+// can run, since most of them are about to ack too.
+func (s *session) sendAcks() {
+	for {
+		runtime.Gosched()
+		sent, err := s.writeAcks()
+		if len(sent) == 0 {
+			return
+		}
+		for i, m := range sent {
+			if err == nil {
+				s.freed(m)
+			}
+			m.acked(err)
+			sent[i] = nil
+		}
+	}
+}
+
+// writeAcks writes the acks that wait. When there are none the sender is done.
+func (s *session) writeAcks() (sent []*delivery, err error) {
 	s.acks.sending.Lock()
 	defer s.acks.sending.Unlock()
-	if s.acks.err != nil && turn >= s.acks.broken {
-		return s.acks.err
-	}
-	if s.acks.sent >= turn {
-		return nil
-	}
-	before := s.acks.sent
 	s.mu.Lock()
+	if len(s.acks.waiting) == 0 {
+		s.acks.sender = false
+		s.mu.Unlock()
+		return nil, nil
+	}
 	lowest := s.acks.seen + 1
 	if s.unacked != nil {
 		lowest = min(lowest, s.unacked.raw.DeliveryTag)
 	}
-	tags, upTo := s.acks.take(lowest)
-	last := s.retired && s.used == 0
+	sent, tags, upTo := s.acks.take(lowest)
+	over, last := s.over, s.retired && s.used == 0
 	s.mu.Unlock()
-	var err error
-	if upTo > 0 {
+	if over {
+		err = errOver
+	}
+	if upTo > 0 && err == nil {
 		err = s.ch.Ack(upTo, true)
 		s.acks.wrote()
 	}
@@ -243,13 +267,19 @@ func (s *session) sendAcks(turn uint64) error {
 		err = s.ch.Ack(tags[i], false)
 		s.acks.wrote()
 	}
-	if err != nil {
-		s.acks.broken, s.acks.err = before+1, err
-		s.lose(err)
-	} else if last {
-		s.finish()
+	if err == nil {
+		if last {
+			s.finish()
+		}
+		return sent, nil
 	}
-	return err
+	s.lose(err)
+	s.mu.Lock()
+	for _, m := range sent {
+		m.state = lost
+	}
+	s.mu.Unlock()
+	return sent, s.lostError()
 }
 
 // retire closes the channel once all its deliveries are settled.

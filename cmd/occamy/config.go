@@ -42,6 +42,8 @@ type serveConfig struct {
 
 	MaxPayload int `json:"max_payload"` // of the embedded broker
 
+	checkpointConfig
+
 	ID              string   `json:"id"`
 	Kinds           []string `json:"kinds"`
 	Slots           int      `json:"slots"`

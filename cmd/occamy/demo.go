@@ -97,7 +97,7 @@ func (a *app) demo(ctx context.Context, slots int, picture string) (err error) {
 			return err
 		}
 		defer b.Close()
-		server, err := occamy.New(occamy.Config{ID: name, Slots: slots, Handler: d.meter.handler(newMux(client.New(b)))})
+		server, err := occamy.New(occamy.Config{ID: name, Slots: slots, Handler: d.meter.handler(newMux(client.New(b), nil))})
 		if err != nil {
 			return err
 		}

@@ -40,10 +40,16 @@ An interrupt ends it in order: no more requests are taken, and protected tasks
 may finish within --grace; what does not is handed to another server. A second
 interrupt ends it at once.
 
+With --checkpoint (or OCCAMY_CHECKPOINT) tasks keep their progress where an
+attempt that has lost its request cannot overwrite it. The password of a database
+is in OCCAMY_CHECKPOINT_PASSWORD or a file, as that of the broker is.
+
 The fields of the config file are those of the flags (data_dir, listen, sync,
-grace, slots, headroom, max_headroom, and those of the connection, such as broker
-and tls_ca); password and token; max_payload of the embedded broker; and id,
-kinds, headroom_memory, max_body, expansion_period, refill_delay,
+grace, slots, headroom, max_headroom, checkpoint, checkpoint_password_file, and
+those of the connection, such as broker and tls_ca); password, token and
+checkpoint_password; checkpoint_age, how long progress is kept after its last
+save (default 168h); max_payload of the embedded broker; and id, kinds,
+headroom_memory, max_body, expansion_period, refill_delay,
 rebalance_moves, handler_timeout, expand_timeout, kill_timeout, settle_timeout,
 cancel_memory, max_cancelled, max_backlog, max_backlog_bytes and inbox_size, as
 occamy.Config documents them; durations are strings such as "1.5s". Flags win,
@@ -59,6 +65,8 @@ then the environment.`,
 	f.IntVar(&flags.Slots, "slots", 0, "the `NUMBER` of slots; 0 means one for each CPU")
 	f.IntVar(&flags.Headroom, "headroom", 0, "the `NUMBER` of slots that are kept free for requests")
 	f.IntVar(&flags.MaxHeadroom, "max-headroom", 0, "keep up to this `NUMBER` of slots free, as recent requests needed; 0 means --headroom")
+	f.StringVar(&flags.Checkpoint, "checkpoint", "", "where tasks keep progress for the next attempt, a `PLACE`: nats, dir:PATH, postgres://USER@HOST/DATABASE or none (default nats with a NATS broker, none with RabbitMQ: set it there)")
+	f.StringVar(&flags.CheckpointPasswordFile, "checkpoint-password-file", "", "read the password of that database from this `FILE`")
 	f.StringVar(&file, "config", "", "read this JSON `FILE`")
 	f.StringVar(&flags.Listen, "listen", defaultListen, "`ADDRESS` on which the embedded broker listens")
 	f.BoolVar(&syncWrites, "sync", true, "have the embedded broker sync each write, so that a power cut loses nothing")
@@ -68,8 +76,12 @@ then the environment.`,
 		if err != nil {
 			return err
 		}
-		if c.Password != "" || c.Token != "" {
+		if c.Password != "" || c.Token != "" || c.CheckpointPassword != "" {
 			a.warnIfOpen(file)
+		}
+		c.checkpointConfig = flags.checkpointConfig.or(a.checkpointFromEnvironment()).or(c.checkpointConfig)
+		if err := c.checkpointConfig.check(true); err != nil {
+			return err
 		}
 		if c.settings, err = a.settle(flags.settings, c.settings); err != nil {
 			return err
@@ -135,9 +147,14 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	if err != nil {
 		return err
 	}
-	config.Handler = newMux(client.New(b))
+	progress, closeProgress, err := a.openCheckpoint(starting, c, b)
+	if err != nil {
+		return errors.Join(err, b.Close())
+	}
+	config.Handler = newMux(client.New(b), progress)
 	server, err := occamy.New(config)
 	if err != nil {
+		closeProgress()
 		return errors.Join(err, b.Close())
 	}
 	occamy.ReserveProcs(c.Slots)
@@ -162,6 +179,7 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	hangUp := func() error {
 		l.close()
 		behind.end()
+		closeProgress()
 		return b.Close()
 	}
 	return errors.Join(err, a.stop(ctx, server, served, hangUp, time.Duration(c.Grace)))
@@ -190,7 +208,7 @@ func awaitIntake(ctx context.Context, b broker.Broker, id string, served chan er
 
 // checkServer finds what is wrong with a config before a broker is started.
 func checkServer(config occamy.Config) error {
-	mux := newMux(nil)
+	mux := newMux(nil, nil)
 	for _, kind := range config.Kinds {
 		if !slices.Contains(mux.Kinds(), kind) {
 			return usage("unknown kind "+quote(kind), "known: "+strings.Join(mux.Kinds(), ", "))

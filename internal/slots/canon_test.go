@@ -31,8 +31,8 @@ func (t *Table) canon(b []byte) []byte {
 	}
 	near := t.left && t.now-t.lastLeft <= t.cfg.RefillDelay
 	b = append(b, t.canonTimer(), flag(t.near), flag(near && !t.near), byte(t.quiet))
-	if extra, _ := t.faded(t.now); !t.down {
-		b = append(b, byte(extra))
+	if !t.down {
+		b = append(b, byte(t.extra), flag(t.extra > 0 && t.now >= t.fade))
 	}
 	t.cancelled.forget(t.now)
 	b = append(b, flag(len(t.cancelled.at) > 0 && !t.down))
@@ -170,7 +170,7 @@ func (t *Table) canonJob(b []byte, i int32, jobs []int32, open bool) []byte {
 	bits := byte(j.status)
 	for k, is := range []bool{
 		j.id != "", j.expandable && j.phase != Making && !t.down, j.declined && open, j.root,
-		j.phase == Running && j.status == External && t.old(i),
+		j.phase == Running && j.status == External && t.old(i), j.again && !t.down,
 	} {
 		if is {
 			bits |= 4 << k

@@ -208,6 +208,9 @@ func (c *checker) expansion() {
 		if j.declined {
 			declined++
 		}
+		if j.again && j.ask == notAsked {
+			c.fail("%x is to be asked again, but is not being asked", j.ref)
+		}
 		if j.phase != Running && (j.ask != notAsked || j.declined) {
 			c.fail("%x does not run, but is asked or declined", j.ref)
 		}

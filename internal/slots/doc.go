@@ -142,7 +142,8 @@
 // are old enough; of 2 and 3: d's most recently started Running unprotected job,
 // with the criterion still true and moves left), it is stopped (Preempted), the
 // offer becomes Pending, and (2 and 3) one move is used up; else it is dropped
-// (NoRoom). If fewer were offered than asked for, the job has declined.
+// (NoRoom). If fewer were offered than asked for, the job has declined, unless
+// AskAgain came while it was being asked: then it has not declined.
 //
 // After Shutdown all offers are dropped (ShutDown); else, if the job is not
 // Running, or gone, all are dropped (OwnerEnded); else, if it is not being

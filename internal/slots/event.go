@@ -95,6 +95,9 @@ const (
 	Offered
 	// ExpandTimedOut: Job was asked ExpandTimeout ago.
 	ExpandTimedOut
+	// AskAgain: Job, which is Running, can use helpers though it has declined.
+	// It has not; if it is being asked, it will not have when it offers fewer.
+	AskAgain
 	// ExpandNow: somebody wants expansion to run now.
 	ExpandNow
 	// ExpansionDue: the expansion timer fired.

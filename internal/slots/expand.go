@@ -154,9 +154,29 @@ func (t *Table) offered(i int32, offers []Task) {
 			t.dropOffer(k, NoRoom)
 		}
 	}
-	if len(offers) < n {
+	switch j := &t.jobs[i]; {
+	case j.again:
+		j.again = false
+		t.mayAsk(i)
+	case len(offers) < n:
 		t.decline(i)
 	}
+}
+
+func (t *Table) askAgain(i int32) {
+	j := &t.jobs[i]
+	if t.down || j.phase != Running {
+		return
+	}
+	j.again = j.ask != notAsked
+	t.mayAsk(i)
+}
+
+// mayAsk has job i, which is Running, not have declined.
+func (t *Table) mayAsk(i int32) {
+	t.forgive(i)
+	t.sortAskable(i)
+	t.sortOwner(t.ownerOf(i))
 }
 
 // newHelper makes a job of o from an offer.

@@ -28,8 +28,9 @@ type job struct {
 	declined   bool
 	why        Why // why it was stopped
 
-	ask  askState
-	askN int // what it was asked for
+	ask   askState
+	askN  int  // what it was asked for
+	again bool // it is to be asked again, whatever it answers
 
 	slot     int32
 	owner    int32  // of a helper; valid while ownerRun is that job's run

@@ -15,6 +15,7 @@ import "time"
 //	spread     optional requests are expandable (or not)
 //	silent     Expand does not return in time
 //	now        ExpandNow
+//	again      AskAgain
 //	drain, shutdown
 type model struct {
 	name       string
@@ -250,6 +251,9 @@ func (m *model) jobMoves(j *job, i int8, add func(walkMove)) {
 		if j.phase == Stopping {
 			of("stuck", StopTimedOut)
 		}
+	}
+	if j.phase == Running && j.expandable && !j.again {
+		of("again", AskAgain)
 	}
 	if j.phase == Running && j.ask != notAsked {
 		if j.ask != askLate {

@@ -170,7 +170,11 @@ func (d *dumb) offered(j *dumbJob, offers []Task) {
 			d.emit(Effect{Type: Place, Job: n.Ref, Offer: i})
 		}
 	}
-	if ask != nil && len(offers) < ask.n {
+	switch {
+	case ask == nil || j.Phase != Running:
+	case ask.again:
+		j.declined = false
+	case len(offers) < ask.n:
 		d.decline(j)
 	}
 }

@@ -60,9 +60,10 @@ type dumbJob struct {
 }
 
 type dumbAsk struct {
-	n    int
-	rule int // 0 for a fill, else the number of the move's rule
-	over bool
+	n     int
+	rule  int // 0 for a fill, else the number of the move's rule
+	over  bool
+	again bool // AskAgain came since
 }
 
 func newDumb(cfg Config) *dumb { return &dumb{cfg: cfg} }
@@ -142,6 +143,14 @@ func (d *dumb) event(e Event, j *dumbJob) {
 		if j.ask != nil && !j.ask.over {
 			j.ask.over = true
 			d.decline(j)
+		}
+	case AskAgain:
+		if j.Phase != Running {
+			return
+		}
+		j.declined = false
+		if j.ask != nil {
+			j.ask.again = true
 		}
 	case ExpandNow:
 		d.closePeriod()

@@ -108,10 +108,8 @@ func (t *Table) beginRun(i int32) {
 func (t *Table) endRun(i int32) {
 	t.unask(i)
 	j := &t.jobs[i]
-	if j.declined {
-		j.declined = false
-		t.unlink(&t.declined, byDecline, i)
-	}
+	j.again = false
+	t.forgive(i)
 	if j.tree.in {
 		if o := t.ownerOf(i); o != none {
 			t.owners[o].askable = t.treeRemove(t.owners[o].askable, i)

@@ -29,8 +29,7 @@ func (t *Table) closePeriod() {
 	t.open = false
 	t.moves = max(t.cfg.RebalanceMoves, 0)
 	for i := t.declined.head; i != none; i = t.declined.head {
-		t.unlink(&t.declined, byDecline, i)
-		t.jobs[i].declined = false
+		t.forgive(i)
 		t.sortAskable(i)
 		t.sortOwner(t.ownerOf(i))
 	}
@@ -53,6 +52,14 @@ func (t *Table) decline(i int32) {
 	t.push(&t.declined, byDecline, i)
 	t.sortAskable(i)
 	t.sortOwner(t.ownerOf(i))
+}
+
+// forgive forgets that job i has declined, if it has.
+func (t *Table) forgive(i int32) {
+	if t.jobs[i].declined {
+		t.unlink(&t.declined, byDecline, i)
+		t.jobs[i].declined = false
+	}
 }
 
 func (t *Table) useMove() {

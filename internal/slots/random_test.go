@@ -104,6 +104,7 @@ var mix = []struct {
 	{"cancel", 4, nil},
 	{"offers", 18, nil},
 	{"expand-timeout", 4, nil},
+	{"ask-again", 3, []Phase{Running, Running, Stopping}},
 	{"expand", 2, nil},
 	{"expansion-due", 4, nil},
 	{"refill-due", 2, nil},

@@ -15,7 +15,7 @@ import (
 //	arrive R | converted R TASK [failed|requeue] | request R TASK (both at once)
 //	convert-timeout R | optional O TASK [size=N] | made O [expandable] [failed]
 //	finish J [failed|requeue] | stop-timeout J | timeout J | lost R | cancel ID
-//	offers J [H|H:expandable|H:id=ID]... | expand-timeout J
+//	offers J [H|H:expandable|H:id=ID]... | expand-timeout J | ask-again J
 //	expand | expansion-due | refill-due | drain | resume | shutdown | shutdown-now
 //	wait DURATION                                 moves the clock, fires nothing
 //	promise N | unpromise N | capacity | counts | headroom | slots | bearers ID | job J
@@ -44,7 +44,7 @@ var events = map[string]EventType{
 	"arrive": Arrive, "converted": Converted, "convert-timeout": ConvertTimedOut,
 	"optional": Optional, "made": Made, "finish": Finish, "stop-timeout": StopTimedOut,
 	"timeout": TimedOut, "lost": Lost, "cancel": Cancel, "offers": Offered,
-	"expand-timeout": ExpandTimedOut, "expand": ExpandNow, "expansion-due": ExpansionDue,
+	"expand-timeout": ExpandTimedOut, "ask-again": AskAgain, "expand": ExpandNow, "expansion-due": ExpansionDue,
 	"refill-due": RefillDue, "drain": Drain, "resume": Resume, "shutdown": Shutdown,
 	"shutdown-now": ShutdownNow,
 }

@@ -200,5 +200,7 @@ func (t *Table) applyTo(i int32, e *Event) {
 		t.lost(i)
 	case ExpandTimedOut:
 		t.expandTimedOut(i)
+	case AskAgain:
+		t.askAgain(i)
 	}
 }

@@ -120,6 +120,8 @@ func (d *driver) event(rare int) Event {
 		return e
 	case n < 87:
 		return Event{Type: ExpandTimedOut, Job: d.asked()}
+	case n < 88:
+		return Event{Type: AskAgain, Job: d.in(Running)}
 	case n < 89:
 		return Event{Type: ConvertTimedOut, Job: d.in(Converting)}
 	case n < 93:

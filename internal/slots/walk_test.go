@@ -53,7 +53,7 @@ func TestCanon(t *testing.T) {
 		{requests: 2, priorities: 1, with: "late lost limits stuck help drain shutdown", cfg: refill},
 		{requests: 2, optionals: 1, priorities: 1, with: "cancel stuck help spread", cfg: memory},
 		{requests: 1, optionals: 2, priorities: 2, with: "stuck help spread", cfg: cfg},
-		{requests: 2, priorities: 1, with: "stuck help", cfg: adaptive},
+		{requests: 2, priorities: 1, with: "stuck help silent again", cfg: adaptive},
 	} {
 		sameForms(t, m)
 		if canonOptionals == 0 {

@@ -11,7 +11,7 @@ var walks = []model{
 		cfg: Config{
 			Slots: 2, ExpansionPeriod: time.Second, RebalanceMoves: 1, MaxBacklog: 1, MaxBacklogBytes: 9,
 		},
-		with: "lost cancel limits stuck help silent shutdown",
+		with: "lost cancel limits stuck help silent again shutdown",
 	},
 	{
 		name: "everything", requests: 3, optionals: 1, priorities: 2,
