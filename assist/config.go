@@ -63,8 +63,9 @@ type Config struct {
 	// collected yet. Zero: 4,096.
 	Window int
 
-	// Buffer is how many bytes of units and results a master may hold before it
-	// hands out little more. Zero: 64 MiB.
+	// Buffer is how many bytes of units a master may hold, and how many of
+	// results that wait to be collected, and to be kept: beyond it, it hands out
+	// little more. Zero: 64 MiB.
 	Buffer int
 
 	// OnError is told of errors that end nothing, such as a message that did not

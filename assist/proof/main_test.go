@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	kills    = flag.Int("kills", 4, "how often a master is killed")
+	kills    = flag.Int("kills", 5, "how often a master is killed")
 	stops    = flag.Int("stops", 1, "how often a master is stopped for longer than its lease")
 	preempts = flag.Duration("preempts", 5*time.Second, "for how long assistants are preempted")
 )
@@ -46,6 +46,7 @@ type order struct {
 	Ready  string // the file that it makes when it serves; the broker writes its URL
 	Broker string // nats or rabbitmq
 	URL    string
+	Prefix string // keeps what is this run's apart on a shared broker
 	Audit  string // the file of its log
 }
 

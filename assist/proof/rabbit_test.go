@@ -3,6 +3,8 @@
 package proof
 
 import (
+	"crypto/rand"
+	"strings"
 	"testing"
 
 	"github.com/occamy-go/occamy/internal/rabbitnode"
@@ -18,5 +20,5 @@ func TestMastersAreKilledOnRabbitMQ(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	killMasters(t, order{Broker: "rabbitmq", URL: s.URL, Dir: t.TempDir()}, (*kills+3)/4)
+	killMasters(t, order{Broker: "rabbitmq", URL: s.URL, Prefix: "proof-" + strings.ToLower(rand.Text()[:8]), Dir: t.TempDir()}, (*kills+4)/5)
 }

@@ -4,9 +4,7 @@ package proof
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"time"
 
@@ -48,7 +46,7 @@ func (o *order) node() error {
 // open connects to the broker and the store.
 func (o *order) open(ctx context.Context) (broker.Broker, checkpoint.Store, error) {
 	if o.Broker == "rabbitmq" {
-		b, err := rabbitmq.Open(ctx, rabbitmq.Config{URL: o.URL, Prefix: o.prefix(), MaxDeliver: 100})
+		b, err := rabbitmq.Open(ctx, rabbitmq.Config{URL: o.URL, Prefix: o.Prefix, MaxDeliver: 100})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -62,9 +60,6 @@ func (o *order) open(ctx context.Context) (broker.Broker, checkpoint.Store, erro
 	s, err := natskv.Open(ctx, b.Conn(), natskv.Options{})
 	return b, s, err
 }
-
-// prefix keeps what is this run's apart from other's on a shared broker.
-func (o *order) prefix() string { return "proof-" + fmt.Sprint(os.Getppid()) + "-" }
 
 // serve is an Occamy server, with two slots.
 func (o *order) serve() error {
