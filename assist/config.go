@@ -102,6 +102,9 @@ func set[T ~int | ~int64](field *T, value T) {
 // beat is how often an assistant says something.
 func (c *Config) beat() time.Duration { return max(c.LeaseTimeout/8, time.Millisecond) }
 
+// adoption is within what time assistants report to a new master.
+func (c *Config) adoption() time.Duration { return 2 * c.beat() }
+
 // Sized is a job that says for itself how many assistants it needs and can use,
 // in place of [Config]. It is asked once, on the master.
 type Sized interface {

@@ -16,7 +16,17 @@ type unitsBooks struct {
 	record func(i uint64, result []byte) // notes a result that counts, for the journal
 	fail   func(error)                   // ends the job; does not block
 
-	collected uint64 // results that Collect has taken
+	collected uint64    // results that Collect has taken
+	takeover  time.Time // until when assistants of an earlier master may not have reported
+}
+
+// lease leases units. At a takeover, assistants that have not reported yet may
+// have the first ones.
+func (b *unitsBooks) lease(h ledger.Holder, n int, grant uint64) []wire.Unit {
+	if !b.takeover.IsZero() && time.Now().Before(b.takeover) {
+		return b.LeaseLast(h, n, grant)
+	}
+	return b.Lease(h, n, grant)
 }
 
 // lostGrant is after what time a grant that the assistant has not heard of is
@@ -74,7 +84,7 @@ func (b *unitsBooks) grant(g *wire.Grant, m *member) bool {
 	if m.small {
 		n = min(n, 1)
 	}
-	g.Units = b.Lease(m.Holder, n, g.Seq)
+	g.Units = b.lease(m.Holder, n, g.Seq)
 	for size, k := 0, 0; k < len(g.Units); k++ {
 		size += len(g.Units[k].Body)
 		if k > 0 && size > messageBytes {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/assist/internal/journal"
@@ -81,6 +82,9 @@ func (m *unitsMaster) Do(ctx context.Context) error {
 	}
 	if err := m.restore(life); err != nil {
 		return m.stopped(ctx, err)
+	}
+	if m.req.Attempt > 1 {
+		m.units.takeover = time.Now().Add(m.h.cfg.adoption())
 	}
 	m.begin(ctx, m.claimed())
 	wake := context.AfterFunc(life, func() {
@@ -285,7 +289,7 @@ func (m *unitsMaster) compute(life context.Context, job unitsJob) {
 			m.mu.Unlock()
 			return
 		}
-		u := m.units.Lease(self, 1, 0)[0]
+		u := m.units.lease(self, 1, 0)[0]
 		m.mu.Unlock()
 		result, err := job.compute(life, u.Body)
 		m.mu.Lock()

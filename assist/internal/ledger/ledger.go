@@ -172,6 +172,20 @@ func (l *Ledger) Lease(h Holder, n int, grant uint64) []wire.Unit {
 	return units
 }
 
+// LeaseLast is Lease of the last units that are free: those that are least likely
+// to be with somebody who has not said so yet.
+func (l *Ledger) LeaseLast(h Holder, n int, grant uint64) (units []wire.Unit) {
+	if l.Free() == 1 {
+		return l.Lease(h, n, grant) // it may be the one that all wait for
+	}
+	for n = min(n, l.Free()); len(units) < n; {
+		i := heap.Remove(&l.free, len(l.free)-1).(uint64)
+		units = append(units, wire.Unit{Index: i, Body: l.open[i].body})
+		l.lease(i, h, grant)
+	}
+	return units
+}
+
 func (l *Ledger) lease(i uint64, h Holder, grant uint64) {
 	u := l.open[i]
 	u.leased, u.holder, u.grant = true, h, grant

@@ -65,6 +65,12 @@ func TestUnitsAreLeasedOnceInOrder(t *testing.T) {
 	}
 }
 
+func TestTheLastUnitsCanBeLeased(t *testing.T) {
+	l := with(5, Config{})
+	wantUnits(t, l.LeaseLast(ann, 2, 1), 4, 3)
+	wantUnits(t, l.Lease(bob, 9, 1), 0, 1, 2)
+}
+
 func TestWhatIsHandedBackIsLeasedFirst(t *testing.T) {
 	l := with(5, Config{})
 	l.Lease(ann, 3, 1)
