@@ -79,7 +79,8 @@
 // runs a NATS server in the process, and broker/memory is a broker for tests.
 // Package client submits requests, waits for their outcomes and sends control
 // messages. Package occamytest checks tasks and handlers, package checkpoint keeps
-// progress that outlives a server. examples/hello is the smallest program,
-// examples/routing a task that grows onto other servers too, docs/concept.md says
-// how it all works, with pictures, and docs/brokers.md how the brokers differ.
+// progress that outlives a server, and package assist has one request use slots
+// of many servers. examples/hello is the smallest program, examples/routing and
+// examples/pricing are jobs for assist, docs/concept.md says how it all works, with
+// pictures, and docs/brokers.md how the brokers differ.
 package occamy

@@ -106,7 +106,8 @@ func (c *Config) beat() time.Duration { return max(c.LeaseTimeout/8, time.Millis
 func (c *Config) adoption() time.Duration { return 2 * c.beat() }
 
 // Sized is a job that says for itself how many assistants it needs and can use,
-// in place of [Config]. It is asked once, on the master.
+// in place of Config.Least and Config.Most and with the same meaning. It is asked
+// once, on the master.
 type Sized interface {
 	Assistants() (least, most int)
 }

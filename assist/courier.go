@@ -11,16 +11,30 @@ import (
 	"github.com/occamy-go/occamy/broker"
 )
 
+// errand is a grant that is to be sent.
+type errand struct {
+	to    *member
+	grant *wire.Grant
+	// tell: the assistant need not confirm it. It has been there a moment ago, and
+	// will say by itself what has arrived.
+	tell bool
+}
+
 // serve sees to it that m is told what there is to tell it. The caller holds the
-// lock.
+// lock, which it gives back by unlock.
 func (c *crew) serve(m *member) {
 	if m.busy || !c.listening() {
 		return
 	}
-	if g := c.grantFor(m); g != nil {
-		m.busy = true
-		c.sending++
-		go c.send(m, g) // close waits for it
+	e := c.errandTo(m)
+	if e == nil {
+		return
+	}
+	c.sending++
+	if e.tell {
+		c.outbox = append(c.outbox, e)
+	} else {
+		go c.run(e, true)
 	}
 }
 
@@ -35,6 +49,20 @@ func (c *crew) serveAll() {
 	}
 }
 
+// errandTo returns the next errand to m, nil for none that is worth a message. The
+// caller holds the lock; m is busy until the errand was run.
+func (c *crew) errandTo(m *member) *errand {
+	g := c.grantFor(m)
+	if g == nil {
+		return nil
+	}
+	m.busy = true
+	return &errand{m, g, m.reached && g.State != wire.End && time.Since(m.heard) < c.silence()}
+}
+
+// silence is how long nothing is heard of an assistant before it is asked for.
+func (c *crew) silence() time.Duration { return 2 * c.h.cfg.beat() }
+
 // grantFor returns what to tell m, nil for nothing that is worth a message. Who
 // waits for more is hungry from then on.
 func (c *crew) grantFor(m *member) *wire.Grant {
@@ -42,7 +70,7 @@ func (c *crew) grantFor(m *member) *wire.Grant {
 		return nil
 	}
 	g := &wire.Grant{Job: c.job, Run: m.Run, Epoch: c.epoch, Seq: m.grants + 1, Heard: m.reports}
-	worth := m.due
+	worth := m.urgent
 	if m.end {
 		g.State = wire.End
 	} else if m.want > 0 && c.books.grant(g, m) {
@@ -56,7 +84,7 @@ func (c *crew) grantFor(m *member) *wire.Grant {
 		return nil
 	}
 	g.Room = uint64(c.room())
-	m.due = false
+	m.due, m.urgent, m.unconfirmed = false, false, 0
 	m.grants, m.granted = g.Seq, time.Now()
 	return g
 }
@@ -69,27 +97,43 @@ const (
 	sendTime   = 5 * time.Second
 )
 
-// send sends grants to m until there is none, or one cannot be sent.
-func (c *crew) send(m *member, g *wire.Grant) {
-	for g != nil {
-		next, tell := c.sent(m, g, c.deliver(m, g))
-		if tell != nil {
-			c.h.cfg.OnError(fmt.Errorf("assist: job %q: a message to assistant %q: %w", c.req.ID, m.ID, tell))
+// run runs an errand and those to the same assistant that follow from it, until
+// there is none, or one fails. aside: in a goroutine that may wait.
+func (c *crew) run(e *errand, aside bool) {
+	for e != nil {
+		if !e.tell && !aside {
+			go c.run(e, true)
+			return
 		}
-		g = next
+		next, tell := c.sent(e, c.deliver(e))
+		if tell != nil {
+			c.h.cfg.OnError(fmt.Errorf("assist: job %q: a message to assistant %q: %w", c.req.ID, e.to.ID, tell))
+		}
+		e = next
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sending--
-	c.changed.Broadcast()
 }
 
-// sent notes what became of a grant. It returns the next one, and an error that
+// sent notes what became of an errand. It returns the next one, and an error that
 // the user is to be told.
-func (c *crew) sent(m *member, g *wire.Grant, err error) (next *wire.Grant, tell error) {
+func (c *crew) sent(e *errand, err error) (next *errand, tell error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	m.busy = false
+	defer c.unlock()
+	e.to.busy = false
+	more, tell := c.outcome(e.to, e.grant, err)
+	if more {
+		next = c.errandTo(e.to)
+	}
+	if next == nil {
+		c.sending--
+		if c.closing {
+			c.changed.Broadcast()
+		}
+	}
+	return next, tell
+}
+
+// outcome says whether something more may be sent to m.
+func (c *crew) outcome(m *member, g *wire.Grant, err error) (more bool, tell error) {
 	switch {
 	case err == nil:
 		m.reached = true
@@ -100,30 +144,31 @@ func (c *crew) sent(m *member, g *wire.Grant, err error) (next *wire.Grant, tell
 		c.drop(m, true)
 		c.serveAll()
 	case errors.Is(err, occamy.ErrTooLarge) && len(g.Units) > 1:
-		m.small, m.due = true, true
+		m.small, m.urgent = true, true
 		c.books.undo(g, m)
 	case errors.Is(err, occamy.ErrTooLarge):
-		return nil, c.books.tooLarge(g, err)
+		return false, c.books.tooLarge(g, err)
 	case c.life.Err() == nil:
 		// It may have arrived all the same: its next report tells. Until then,
 		// or the next tick, nothing is sent.
 		m.due = true
-		c.hungry[m] = struct{}{}
-		return nil, err
+		return false, err
 	}
-	if next = c.grantFor(m); next != nil {
-		m.busy = true
-	}
-	return next, nil
+	return true, nil
 }
 
-// deliver returns once the assistant's server has the grant.
-func (c *crew) deliver(m *member, g *wire.Grant) error {
+// deliver returns once the assistant's server has the grant, or, when that is
+// told, once it is on its way.
+func (c *crew) deliver(e *errand) error {
+	m, body := e.to, e.grant.Encode()
+	if e.tell {
+		return c.h.client.Tell(c.life, m.ID, grantHeaders(), body)
+	}
 	ctx, cancel := context.WithTimeout(c.life, sendTime)
 	defer cancel()
-	body, begin, pause := g.Encode(), time.Now(), reachPause
+	begin, pause := time.Now(), reachPause
 	for {
-		err := c.h.client.Control(ctx, m.ID, occamy.Headers{headerMessage: sayGrant}, body)
+		err := c.h.client.Control(ctx, m.ID, grantHeaders(), body)
 		if !errors.Is(err, broker.ErrNobody) || m.reached || time.Since(begin) > reachTime {
 			return err
 		}
@@ -136,6 +181,8 @@ func (c *crew) deliver(m *member, g *wire.Grant) error {
 	}
 }
 
+func grantHeaders() occamy.Headers { return occamy.Headers{headerMessage: sayGrant} }
+
 // farewell is how long the end of a job waits for its assistants to be told.
 const farewell = 250 * time.Millisecond
 
@@ -143,12 +190,12 @@ const farewell = 250 * time.Millisecond
 // told that there is nothing left to do; otherwise they wait for the next attempt.
 func (c *crew) close(dismiss bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	if c.listening() {
 		if dismiss {
 			c.most = 0 // whoever comes now is told so too
 			for _, m := range c.members {
-				m.end, m.due = true, true
+				m.end, m.urgent = true, true
 				c.serve(m)
 			}
 			late := time.AfterFunc(farewell, c.hangUp)
@@ -157,6 +204,7 @@ func (c *crew) close(dismiss bool) {
 			c.over = true
 			c.hangUp()
 		}
+		c.closing = true
 		for c.sending > 0 {
 			c.changed.Wait()
 		}

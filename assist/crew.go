@@ -57,7 +57,9 @@ type crew struct {
 
 	life    context.Context // of what is sent; nil before begin
 	hangUp  context.CancelFunc
-	sending int // goroutines
+	sending int  // assistants that somebody is sending to
+	closing bool // somebody waits until that is 0
+	outbox  []*errand
 }
 
 // report is a report that was looked at.
@@ -100,7 +102,9 @@ type member struct {
 	granted      time.Time
 	want         int
 	end          bool // it is not needed any more
-	due          bool // there is something to tell it
+	due          bool // there is something to tell it, with the next tick
+	urgent       bool // and at once
+	unconfirmed  int  // bytes of results that it keeps until it is told that they are here
 	busy         bool // somebody is sending to it
 	reached      bool // a grant has arrived
 	small        bool // one unit at a time fills a message
@@ -123,7 +127,7 @@ func newCrew(h *handler, r occamy.Request, job any) *crew {
 // begin opens the books. What is sent from now on ends with close.
 func (c *crew) begin(ctx context.Context, epoch uint64) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	c.life, c.hangUp = context.WithCancel(context.WithoutCancel(ctx))
 	c.epoch = epoch
 	for i := range c.early.reports {
@@ -146,7 +150,7 @@ func (c *crew) take(body []byte) error {
 	}
 	seen := report{r, c.books.examine(&r)}
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	switch {
 	case c.listening():
 		c.enter(&seen)
@@ -163,18 +167,32 @@ func (c *crew) enter(r *report) {
 		return
 	}
 	m.heard = time.Now()
-	answer := c.books.report(m, &r.Report, r.seen) || r.Epoch != c.epoch
+	answer := c.books.report(m, &r.Report, r.seen)
+	for i := range r.Results {
+		m.unconfirmed += len(r.Results[i].Body)
+	}
 	if r.Seq > m.reports {
 		m.reports, m.want = r.Seq, int(min(r.Want, wire.MaxUnits))
 	}
 	if r.Leaving {
 		c.drop(m, false)
 		c.serveAll()
-	} else if answer || m.want > 0 || m.end {
-		m.due = true
+	} else {
+		m.due = m.due || answer || m.want > 0
+		m.urgent = m.urgent || m.end || r.Epoch != c.epoch || m.unconfirmed > mostUnconfirmed
 		c.serve(m)
 	}
 	c.changed.Broadcast()
+}
+
+// unlock gives the lock back, and then runs the errands that need not wait.
+func (c *crew) unlock() {
+	out := c.outbox
+	c.outbox = nil
+	c.mu.Unlock()
+	for _, e := range out {
+		c.run(e, false)
+	}
 }
 
 // member returns who sent r, nil for nobody that counts.
@@ -201,7 +219,7 @@ func (c *crew) member(r *report) *member {
 func (c *crew) giveWay() bool {
 	for _, m := range c.members {
 		if !m.needed && !m.end {
-			m.end, m.due = true, true
+			m.end, m.urgent = true, true
 			c.serve(m)
 			return true
 		}
@@ -220,16 +238,28 @@ func (c *crew) drop(m *member, lost bool) {
 	c.changed.Broadcast()
 }
 
-// expire drops the assistants that have been silent for too long.
+// mostUnconfirmed is how many bytes of results an assistant keeps until the next
+// tick.
+const mostUnconfirmed = 64 << 10
+
+// expire drops the assistants that have been silent for too long, and tells the
+// others what could wait.
 func (c *crew) expire(now time.Time) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	for _, m := range c.members {
-		if now.Sub(m.heard) > c.h.cfg.LeaseTimeout {
+		silent := now.Sub(m.heard)
+		if silent > c.h.cfg.LeaseTimeout {
 			c.drop(m, true)
+			continue
 		}
+		// Is it there at all?
+		m.due = m.due || silent > c.silence() && now.Sub(m.granted) > c.silence()
+		m.urgent = m.urgent || m.due
 	}
-	for m := range c.hungry {
-		c.serve(m) // what could not be sent is sent again
+	for _, m := range c.members {
+		if m.urgent || m.want > 0 {
+			c.serve(m)
+		}
 	}
 }

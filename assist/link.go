@@ -50,6 +50,8 @@ type link struct {
 
 	news chan struct{} // holds one token when there may be something to say
 
+	speech sync.Mutex // held while a report is made and sent, so that they keep their order
+
 	mu    sync.Mutex
 	duty  duty      // nil until run; guarded by mu, as is all below
 	epoch uint64    // of the master that is followed; 0 for none
@@ -187,12 +189,10 @@ func (l *link) run(ctx context.Context) {
 			l.quit()
 			return
 		}
-		r := l.report(due)
-		if r == nil {
-			continue
-		}
-		err := l.send(ctx, r)
+		sent, err := l.speak(ctx, due)
 		switch {
+		case !sent:
+			continue
 		case err == nil:
 			missing, pause = time.Time{}, firstRetry
 			continue
@@ -225,6 +225,42 @@ func (l *link) quit() {
 	l.finish()
 }
 
+// say reports what there is to say if that needs no wait, and otherwise leaves it
+// to run.
+func (l *link) say(ctx context.Context) {
+	if !l.speech.TryLock() {
+		l.wake()
+		return
+	}
+	defer l.speech.Unlock()
+	l.mu.Lock()
+	tells := l.tells()
+	l.mu.Unlock()
+	if !tells {
+		l.wake()
+	} else if r := l.report(false); r != nil && l.send(ctx, r, true) != nil {
+		l.wake()
+	}
+}
+
+// speak reports what there is to say. It says whether there was anything.
+func (l *link) speak(ctx context.Context, due bool) (bool, error) {
+	l.speech.Lock()
+	defer l.speech.Unlock()
+	l.mu.Lock()
+	tells := !due && l.tells()
+	l.mu.Unlock()
+	r := l.report(due)
+	if r == nil {
+		return false, nil
+	}
+	return true, l.send(ctx, r, tells)
+}
+
+// tells says whether the master need not confirm a report: it has been there a
+// moment ago, and will say itself what has arrived. The caller holds the lock.
+func (l *link) tells() bool { return l.epoch != 0 && time.Since(l.at) < 2*l.h.cfg.beat() }
+
 // report returns what there is to say, nil for nothing. When it is due there
 // always is, if only that the assistant lives.
 func (l *link) report(due bool) *wire.Report {
@@ -245,13 +281,28 @@ func (l *link) header() *wire.Report {
 	}
 }
 
-func (l *link) send(ctx context.Context, r *wire.Report) error {
-	ctx, cancel := context.WithTimeout(ctx, sendTime)
-	defer cancel()
-	err := l.h.client.Control(ctx, l.master, occamy.Headers{headerMessage: sayReport}, r.Encode())
+// send returns once the master's server has the report, or, when it is told, once
+// it is on its way.
+func (l *link) send(ctx context.Context, r *wire.Report, tell bool) error {
+	err := l.deliver(ctx, r, tell)
 	if err == nil {
 		return nil
 	}
+	return l.failed(ctx, r, err)
+}
+
+func (l *link) deliver(ctx context.Context, r *wire.Report, tell bool) error {
+	headers := occamy.Headers{headerMessage: sayReport}
+	if tell {
+		return l.h.client.Tell(ctx, l.master, headers, r.Encode())
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	return l.h.client.Control(ctx, l.master, headers, r.Encode())
+}
+
+// failed notes that a report may not have arrived.
+func (l *link) failed(ctx context.Context, r *wire.Report, err error) error {
 	tell := error(nil)
 	l.mu.Lock()
 	switch {
@@ -297,7 +348,7 @@ func (l *link) leave(ctx context.Context) {
 		l.seq++
 		r.Want, r.Held, r.Leaving = 0, nil, !l.duty.pending()
 		l.mu.Unlock()
-		err := l.send(ctx, r)
+		err := l.send(ctx, r, false)
 		l.mu.Lock()
 		done := r.Leaving && !l.duty.pending()
 		l.mu.Unlock()

@@ -28,7 +28,8 @@ func (h *handler) sizeOf(job any, r occamy.Request) (least, most int) {
 	least, most = h.cfg.Least, h.cfg.Most
 	if s, ok := job.(Sized); ok {
 		least, most = s.Assistants()
-	} else if most == 0 {
+	}
+	if most == 0 {
 		most = mostMembers
 	}
 	if h.client == nil || r.ID == "" || len(r.ID) > maxMaster {

@@ -3,6 +3,7 @@ package assist
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -30,7 +31,8 @@ type played struct {
 	ended map[string]bool
 
 	mu        sync.Mutex
-	calls     int // of Control
+	calls     int // of Control and Tell
+	told      int // of Tell
 	bodies    map[string][][]byte
 	submitted []string
 	optional  []broker.Request
@@ -54,6 +56,18 @@ func (p *played) Control(ctx context.Context, id string, _ occamy.Headers, body 
 	}
 	p.bodies[id] = append(p.bodies[id], body)
 	return nil
+}
+
+// Tell implements client.Teller: what nobody takes is lost.
+func (p *played) Tell(ctx context.Context, id string, headers occamy.Headers, body []byte) error {
+	p.mu.Lock()
+	p.told++
+	p.mu.Unlock()
+	err := p.Control(ctx, id, headers, body)
+	if errors.Is(err, broker.ErrNobody) {
+		return nil
+	}
+	return err
 }
 
 func (p *played) Submit(_ context.Context, r broker.Request) error {

@@ -49,6 +49,17 @@ type Limited interface {
 	Limits() Limits
 }
 
+// Stateful is a SearchJob with state that Control changes and a later attempt
+// needs. It is asked on the value for the books.
+type Stateful interface {
+	// State returns the state, which is kept with the best solution.
+	State() []byte
+	// Restore takes the state of an earlier attempt, before Limits and Search are
+	// called. It believes nothing. After an error the attempt goes on as if there
+	// were no state.
+	Restore(state []byte) error
+}
+
 // ProgressReporter is a job that says for itself what occamy.ReportProgress is
 // to tell of p. Nil: nothing. It is called on the value for the books.
 type ProgressReporter interface {

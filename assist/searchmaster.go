@@ -2,7 +2,6 @@ package assist
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +27,7 @@ type searchMaster struct {
 	// guarded by mu of crew
 	end     context.CancelCauseFunc // of life; nil before Do
 	version uint64                  // grows with each better solution
+	helped  uint64                  // better solutions that assistants sent
 	limits  Limits
 	timer   *time.Timer   // of limits.Time; nil before Do
 	spent   time.Duration // by earlier attempts
@@ -192,7 +192,7 @@ func (m *searchMaster) tell(life context.Context) {
 		}
 		m.mu.Lock()
 		m.serveAll()
-		m.mu.Unlock()
+		m.unlock()
 		best, _, _ := m.board.get()
 		select {
 		case <-time.After(gap(best)):
@@ -214,6 +214,7 @@ func (m *searchMaster) report(from *member, r *wire.Report, seen any) (answer bo
 	if m.board.beats(cost) {
 		m.board.hear(r.Best, cost)
 		m.improved()
+		m.helped++
 		from.told = m.version // it has that one
 		if target := m.limits.Target; target != nil && cost <= *target {
 			m.end(errDone)
@@ -254,7 +255,7 @@ func (m *searchMaster) useful() int { return m.most }
 func (m *searchMaster) progress() []byte {
 	_, cost, ok := m.board.get()
 	m.mu.Lock()
-	p := Progress{Assistants: len(m.members)}
+	p := Progress{Assistants: len(m.members), Helped: m.helped}
 	if ok {
 		p.Cost = &cost
 	}
@@ -287,51 +288,45 @@ func (m *searchMaster) restore(life context.Context) error {
 	if err != nil || len(value) == 0 {
 		return err
 	}
-	spent, best := decodeKept(value)
+	k := decodeKept(value)
 	m.mu.Lock()
-	m.spent = spent
+	m.spent = k.spent
 	m.mu.Unlock()
-	if cost, ok := examined(m.job, best).(float64); ok {
-		m.board.hear(best, cost)
+	if cost, ok := examined(m.job, k.best).(float64); ok {
+		m.board.hear(k.best, cost)
 		m.mu.Lock()
 		m.version++
 		m.mu.Unlock()
 	}
+	if s, ok := m.job.as().(Stateful); ok && len(k.state) > 0 {
+		err := safely("Restore", func() error { return s.Restore(k.state) })
+		if err != nil {
+			m.h.cfg.OnError(fmt.Errorf("assist: job %q: restore its state: %w; going on without", m.req.ID, err))
+		}
+	}
 	return nil
 }
 
-// keep keeps the best solution, and the time that was spent.
+// keep keeps the best solution, the time that was spent, and the job's state.
 func (m *searchMaster) keep(ctx context.Context) error {
-	best, _, ok := m.board.get()
+	k := kept{state: m.state()}
+	k.best, _, _ = m.board.get()
 	m.mu.Lock()
-	elapsed := m.elapsed()
+	k.spent = m.elapsed()
 	m.mu.Unlock()
-	return m.kept.Save(ctx, encodeKept(elapsed, best, ok))
+	return m.kept.Save(ctx, k.encode())
 }
 
-const keptVersion = 1
-
-func encodeKept(spent time.Duration, best []byte, ok bool) []byte {
-	b := binary.AppendUvarint([]byte{keptVersion}, uint64(spent))
-	if ok {
-		b = append(append(b, 1), best...)
+// state is that of a job that has one.
+func (m *searchMaster) state() (state []byte) {
+	s, ok := m.job.as().(Stateful)
+	if !ok {
+		return nil
 	}
-	return b
-}
-
-// decodeKept returns nothing for what makes no sense, which helps nobody.
-func decodeKept(b []byte) (spent time.Duration, best []byte) {
-	if len(b) < 2 || b[0] != keptVersion {
-		return 0, nil
+	if err := safely("State", func() error { state = s.State(); return nil }); err != nil {
+		m.h.cfg.OnError(fmt.Errorf("assist: job %q: %w", m.req.ID, err))
 	}
-	n, k := binary.Uvarint(b[1:])
-	if k <= 0 || n > math.MaxInt64/2 {
-		return 0, nil
-	}
-	if b = b[1+k:]; len(b) > 0 {
-		best = b[1:]
-	}
-	return time.Duration(n), best
+	return state
 }
 
 // Progress is what a master reports while it works, as JSON. The next attempt
@@ -342,6 +337,7 @@ type Progress struct {
 	Units      uint64        `json:"units,omitempty"`    // all of them; 0 while there may be more
 	Cost       *float64      `json:"cost,omitempty"`     // of a search: the least so far
 	Elapsed    time.Duration `json:"elapsed,omitempty"`  // of a search: what all attempts have taken, in nanoseconds
+	Helped     uint64        `json:"helped,omitempty"`   // of a search: better solutions of assistants, in this attempt
 	Assistants int           `json:"assistants"`         // that help now, wherever they are
 }
 

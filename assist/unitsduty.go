@@ -70,6 +70,7 @@ func (d *unitsDuty) run(life context.Context) error {
 	for {
 		u, ok := d.next()
 		if !ok {
+			d.link.say(life)
 			select {
 			case <-d.work:
 				continue
@@ -82,7 +83,9 @@ func (d *unitsDuty) run(life context.Context) error {
 		if life.Err() != nil && err != nil {
 			return context.Cause(life) // it was stopped, so it is no failure
 		}
-		d.finished(u.Index, result, err, time.Since(begin))
+		if d.finished(u.Index, result, err, time.Since(begin)) {
+			d.link.say(life)
+		}
 		if life.Err() != nil {
 			return context.Cause(life)
 		}
@@ -93,7 +96,6 @@ func (d *unitsDuty) next() (wire.Unit, bool) {
 	d.link.mu.Lock()
 	defer d.link.mu.Unlock()
 	if len(d.queue) == 0 {
-		d.link.wake()
 		return wire.Unit{}, false
 	}
 	u := d.queue[0]
@@ -102,7 +104,8 @@ func (d *unitsDuty) next() (wire.Unit, bool) {
 	return u, true
 }
 
-func (d *unitsDuty) finished(i uint64, result []byte, err error, took time.Duration) {
+// finished notes a result, and says whether it is time to report.
+func (d *unitsDuty) finished(i uint64, result []byte, err error, took time.Duration) bool {
 	d.link.mu.Lock()
 	defer d.link.mu.Unlock()
 	d.busy = false
@@ -116,9 +119,7 @@ func (d *unitsDuty) finished(i uint64, result []byte, err error, took time.Durat
 	} else {
 		d.mean += (took - d.mean) / 4
 	}
-	if took >= shortUnit || 2*len(d.queue) <= d.ahead() || time.Since(d.told) >= gather {
-		d.link.wake()
-	}
+	return took >= shortUnit || 2*len(d.queue) <= d.ahead() || time.Since(d.told) >= gather
 }
 
 // reason is so much of an error as is told.

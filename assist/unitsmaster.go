@@ -213,10 +213,10 @@ func (m *unitsMaster) plan(life context.Context) {
 			}
 			m.units.Add(u)
 			m.news()
-			m.mu.Unlock()
+			m.unlock()
 		}
 		m.mu.Lock()
-		defer m.mu.Unlock()
+		defer m.unlock()
 		if life.Err() != nil {
 			return nil // it stopped for that
 		}
@@ -230,7 +230,7 @@ func (m *unitsMaster) plan(life context.Context) {
 }
 
 // news tells those who wait that there is something new. The caller holds the
-// lock.
+// lock, which it gives back by unlock.
 func (m *unitsMaster) news() {
 	m.changed.Broadcast()
 	m.serveAll()
@@ -276,7 +276,7 @@ func (m *unitsMaster) collect(ctx context.Context) error {
 		m.mu.Lock()
 		m.units.collected++
 		m.news()
-		m.mu.Unlock()
+		m.unlock()
 	}
 }
 
@@ -303,7 +303,7 @@ func (m *unitsMaster) compute(life context.Context, job unitsJob) {
 			}
 		}
 		m.news()
-		m.mu.Unlock()
+		m.unlock()
 	}
 }
 

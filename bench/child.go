@@ -31,6 +31,9 @@ func childMain() (bool, error) {
 	if done, err := natsMain(); done {
 		return true, err
 	}
+	if done, err := helperMain(); done {
+		return true, err
+	}
 	text := os.Getenv(childVar)
 	if text == "" {
 		return false, nil

@@ -9,4 +9,9 @@
 // of rows runs in a process of its own. The brokers that it needs it starts
 // itself; for RabbitMQ, Debian's package rabbitmq-server must be installed.
 // Nothing here is asserted: how fast a machine is, is not a property of the code.
+//
+// The rows units_speedup, units_small, lease_roundtrip and scenario_b are about
+// jobs (package assist), whose masters and assistants are in server processes of
+// their own. Their units are amounts of computation, calibrated once before the
+// first round, and not times: what else runs on the machine slows both sides.
 package main

@@ -63,14 +63,18 @@ type arrivals struct {
 
 // planArrivals fills a time with arrivals, the same ones for both sides.
 func planArrivals(p plan, total time.Duration) *arrivals {
-	random := rand.New(rand.NewPCG(1, uint64(p.round)))
-	a := &arrivals{done: make(chan struct{}), first: make(chan struct{})}
-	for at := minGap; at < total; at += minGap + time.Duration(random.Int64N(int64(maxGap-minGap))) {
-		a.planned = append(a.planned, at)
-	}
+	a := &arrivals{done: make(chan struct{}), first: make(chan struct{}), planned: planMoments(p, total, minGap, maxGap)}
 	a.waits = make([]atomic.Int64, len(a.planned))
 	a.left.Store(int64(len(a.planned)))
 	return a
+}
+
+func planMoments(p plan, total, least, most time.Duration) (planned []time.Duration) {
+	random := rand.New(rand.NewPCG(1, uint64(p.round)))
+	for at := least; at < total; at += least + time.Duration(random.Int64N(int64(most-least))) {
+		planned = append(planned, at)
+	}
+	return planned
 }
 
 // run sends each at its moment and waits until all have begun. send does not

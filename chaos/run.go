@@ -166,8 +166,8 @@ func build(ctx context.Context, o options, dir string, log, told *record.Log, al
 // the outcomes.
 func act(ctx context.Context, phases []phase, o options, w *world, s *submitter, say io.Writer) error {
 	var ids []string
-	send := func(n int) error {
-		r := newRequest(n)
+	send := func(n int, lasts bool) error {
+		r := newRequest(n, lasts)
 		if every := max(o.requests/max(o.poison, 1), 1); o.poison > 0 && n%every == every/2 {
 			bad := r
 			bad.id, bad.input.Poison = "poison-"+r.id, true
@@ -196,17 +196,17 @@ func act(ctx context.Context, phases []phase, o options, w *world, s *submitter,
 // act sends the requests of the phase and has its fault happen meanwhile. A
 // few go first, so that it finds work; some go together, when it is about to
 // strike; and what is left when it is over goes quickly.
-func (p phase) act(ctx context.Context, w *world, send func(n int) error) error {
+func (p phase) act(ctx context.Context, w *world, send func(n int, lasts bool) error) error {
 	q := queue{next: p.first, last: p.last, send: send}
 	w.blows.Store(int64(p.blows))
 	share := p.last - p.first + 1
 	early := min(share/4, 40)
 	kept := keptBack(share-early, p.blows)
-	w.short = kept < enough
+	w.short = share-early < 4*enough*(p.blows+1)
 	w.burst = func(ctx context.Context, n int) error {
-		return q.burst(ctx, min(n, q.left()-kept*int(w.blows.Load())))
+		return q.burst(ctx, min(n, q.left()-kept*int(w.blows.Load())), w.short)
 	}
-	if err := q.burst(ctx, early); err != nil {
+	if err := q.burst(ctx, early, false); err != nil {
 		return err
 	}
 	over := make(chan error, 1)
@@ -226,7 +226,7 @@ func (p phase) act(ctx context.Context, w *world, send func(n int) error) error 
 			}
 			continue
 		}
-		if err := q.burst(ctx, 1); err != nil {
+		if err := q.burst(ctx, 1, false); err != nil {
 			return err
 		}
 		if err := pause(ctx, time.Duration(every*rand.ExpFloat64())); err != nil {
@@ -252,7 +252,7 @@ const enough = 10
 type queue struct {
 	mu         sync.Mutex
 	next, last int
-	send       func(n int) error
+	send       func(n int, lasts bool) error
 }
 
 func (q *queue) left() int {
@@ -261,12 +261,13 @@ func (q *queue) left() int {
 	return q.last - q.next + 1
 }
 
-// burst sends up to n of them.
-func (q *queue) burst(ctx context.Context, n int) error {
+// burst sends up to n of them. Those that last are at work for long enough to be
+// seen there, where there are not many.
+func (q *queue) burst(ctx context.Context, n int, last bool) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for ; n > 0 && q.next <= q.last; n-- {
-		if err := q.send(q.next); err != nil {
+		if err := q.send(q.next, last); err != nil {
 			return err
 		}
 		q.next++

@@ -45,8 +45,8 @@ type request struct {
 }
 
 // newRequest makes a request of 1 to 200 ms: most are short, one in ten mostly
-// computes, and every seventh takes assistants.
-func newRequest(n int) request {
+// computes, and every seventh takes assistants. One that lasts takes 150 ms or more.
+func newRequest(n int, lasts bool) request {
 	in := record.Input{Seed: fmt.Sprintf("%d-%016x", n, rand.Uint64()), Chunks: 1, Rounds: 2000}
 	switch {
 	case n%7 == 0:
@@ -56,6 +56,9 @@ func newRequest(n int) request {
 	default:
 		u := rand.Float64()
 		in.Wait = 1 + int(190*u*u)
+	}
+	if lasts {
+		in.Wait = max(in.Wait, 150/in.Chunks)
 	}
 	return request{id: fmt.Sprintf("r%06d", n), input: in}
 }

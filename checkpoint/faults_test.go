@@ -107,3 +107,42 @@ func TestDeleteWithoutCompareAndDelete(t *testing.T) {
 		})
 	}
 }
+
+func TestAStoreWhoseAnswersAllGetLostIsEnoughWhileItCanBeRead(t *testing.T) {
+	store := &checkpointtest.Faulty{Store: &checkpoint.Memory{}}
+	store.Fault = func(op checkpointtest.Op, _ string) checkpointtest.Fault {
+		if op == checkpointtest.Load {
+			return checkpointtest.None
+		}
+		return checkpointtest.LostAnswer
+	}
+	p := checkpoint.New(store, "r")
+	mustClaim(t, p, nil)
+	mustSave(t, p, "one")
+	mustSave(t, p, "two")
+	mustClaim(t, p, []byte("two"))
+	if err := p.Delete(t.Context()); err != nil {
+		t.Errorf("Delete: %v", err)
+	}
+	wantGone(t, store, "r")
+}
+
+func TestWhoIsSupersededAsksTheStoreNoMore(t *testing.T) {
+	store := &checkpointtest.Faulty{Store: &checkpoint.Memory{}}
+	zombie := checkpoint.New(store, "r")
+	mustClaim(t, zombie, nil)
+	mustClaim(t, checkpoint.New(store, "r"), nil)
+	if err := zombie.Save(t.Context(), nil); !errors.Is(err, checkpoint.ErrSuperseded) {
+		t.Fatalf("Save: %v", err)
+	}
+	store.Fault = func(op checkpointtest.Op, _ string) checkpointtest.Fault {
+		t.Errorf("it asks to %s", op)
+		return checkpointtest.None
+	}
+	for _, err := range []error{zombie.Save(t.Context(), nil), zombie.Delete(t.Context())} {
+		if !errors.Is(err, checkpoint.ErrSuperseded) {
+			t.Error(err)
+		}
+	}
+	zombie.Settled(t.Context(), occamy.Acked)
+}

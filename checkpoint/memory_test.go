@@ -50,7 +50,7 @@ func TestMemoryKeepsAValueForMaxAgeAfterItsLastSave(t *testing.T) {
 				if m.Len() != 100 {
 					t.Errorf("%d are left just before", m.Len())
 				}
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				if want := map[bool]int{true: 100, false: 1}[tt.age == 0]; m.Len() != want {
 					t.Errorf("%d are left, want %d", m.Len(), want)
 				}

@@ -46,6 +46,29 @@ func (c *Client) Control(ctx context.Context, id string, headers occamy.Headers,
 	}
 }
 
+// A Teller is a [Broker] that can send a control message without hearing whether
+// a server takes it, which costs one message and no wait.
+type Teller interface {
+	// Tell returns when the message is on its way. An error that wraps
+	// occamy.ErrTooLarge is final; after any other it may arrive all the same.
+	Tell(ctx context.Context, id string, headers occamy.Headers, body []byte) error
+}
+
+// Tell sends a message to the running tasks that bear an ID, once. Where the
+// broker is a [Teller], a nil error says that the message is on its way, and it
+// is lost when nobody takes it: for those who notice by themselves what does not
+// arrive. With another broker it is one try of [Client.Control].
+func (c *Client) Tell(ctx context.Context, id string, headers occamy.Headers, body []byte) error {
+	send := c.b.Control
+	if t, ok := c.b.(Teller); ok {
+		send = t.Tell
+	}
+	if err := send(ctx, id, headers, body); err != nil {
+		return fmt.Errorf("control task %q: %w", id, err)
+	}
+	return nil
+}
+
 // Cancel ends what bears an ID on the servers that are up now: running, waiting
 // or in a backlog. It is no error when there are none, since a command has no
 // answer.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,5 +104,32 @@ func TestCommandsNameTheirTargets(t *testing.T) {
 	}
 	if err := c.Control(t.Context(), "", nil, nil); !errors.Is(err, broker.ErrInvalid) {
 		t.Errorf("Control without an ID gives %v, want ErrInvalid", err)
+	}
+}
+
+// telling is a broker that can tell.
+type telling struct {
+	*fake
+	told []string
+}
+
+func (t *telling) Tell(_ context.Context, id string, _ occamy.Headers, body []byte) error {
+	t.told = append(t.told, id+": "+string(body))
+	return t.err
+}
+
+func TestTellIsSentOnce(t *testing.T) {
+	calls := 0
+	control := func(string, occamy.Headers, []byte) error { calls++; return broker.ErrNobody }
+	if err := client.New(&fake{control: control}).Tell(t.Context(), "t", nil, nil); !errors.Is(err, broker.ErrNobody) || calls != 1 {
+		t.Errorf("a broker that can but control: %v after %d calls; want ErrNobody after one", err, calls)
+	}
+	b := &telling{fake: &fake{}}
+	if err := client.New(b).Tell(t.Context(), "t", nil, []byte("hi")); err != nil || !slices.Equal(b.told, []string{"t: hi"}) {
+		t.Errorf("told %q, %v", b.told, err)
+	}
+	b.err = broker.ErrClosed
+	if err := client.New(b).Tell(t.Context(), "t", nil, nil); !errors.Is(err, broker.ErrClosed) {
+		t.Errorf("got %v, want ErrClosed", err)
 	}
 }

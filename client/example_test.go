@@ -11,11 +11,7 @@ import (
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker/memory"
 	"github.com/occamy-go/occamy/client"
-	"github.com/occamy-go/occamy/examples/routing"
 )
-
-// A client may be how the tasks of the routing example reach each other.
-var _ routing.Sender = (*client.Client)(nil)
 
 // shout is a task that gives its text back in capitals.
 type shout struct{ text string }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 
 	natsgo "github.com/nats-io/nats.go"
 
@@ -62,21 +61,44 @@ func (b *Broker) Command(ctx context.Context, headers occamy.Headers) error {
 	return b.send(ctx, b.names.command, h, nil)
 }
 
+// Tell implements client.Teller.
+func (b *Broker) Tell(ctx context.Context, id string, headers occamy.Headers, body []byte) error {
+	h, err := b.controlHeaders(id, headers)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("nats: %w", err)
+	}
+	err = b.nc.PublishMsg(&natsgo.Msg{Subject: b.names.control(id), Header: h, Data: body})
+	if errors.Is(err, natsgo.ErrMaxPayload) {
+		return fmt.Errorf("nats: %w: %w", occamy.ErrTooLarge, err)
+	}
+	return b.publishErrorOrNil(err)
+}
+
+// controlHeaders checks a control message and returns its headers.
+func (b *Broker) controlHeaders(id string, headers occamy.Headers) (natsgo.Header, error) {
+	if err := b.usable(); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(broker.CheckID(id), broker.CheckHeaders(headers)); err != nil {
+		return nil, err
+	}
+	h, err := encodeHeaders(headers)
+	if err != nil {
+		return nil, err
+	}
+	h[escapeKey(b.cfg.Keys.TaskID)] = []string{id}
+	return h, nil
+}
+
 // Control implements broker.Broker. It returns once a server has taken the
 // message. When the connection is lost before that, it sends the message again,
 // which a task may then get twice. After another error than ErrNobody it is
 // unknown whether a server has taken it.
 func (b *Broker) Control(ctx context.Context, id string, headers occamy.Headers, body []byte) error {
-	if err := b.usable(); err != nil {
-		return err
-	}
-	if err := errors.Join(broker.CheckID(id), broker.CheckHeaders(headers)); err != nil {
-		return err
-	}
-	withID := make(occamy.Headers, len(headers)+1)
-	maps.Copy(withID, headers)
-	withID[b.cfg.Keys.TaskID] = id
-	h, err := encodeHeaders(withID)
+	h, err := b.controlHeaders(id, headers)
 	if err != nil {
 		return err
 	}

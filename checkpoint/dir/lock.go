@@ -42,10 +42,15 @@ func (s *Store) lock(ctx context.Context, stripe int) (unlock func(), err error)
 		turn <- struct{}{}
 	}
 	if err = flock(f, false); errors.Is(err, errLocked) {
-		got := make(chan error, 1)
-		go func() { got <- flock(f, true) }()
+		var locked error
+		got := make(chan struct{})
+		go func() {
+			defer close(got)
+			locked = flock(f, true)
+		}()
 		select {
-		case err = <-got:
+		case <-got:
+			err = locked
 		case <-ctx.Done():
 			go func() { // the turn stays taken meanwhile, so there is one of these at most
 				<-got

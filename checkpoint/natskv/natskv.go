@@ -49,7 +49,7 @@ type Options struct {
 // DefaultBucket is the bucket where Options name none.
 const DefaultBucket = "OCCAMY_CHECKPOINTS"
 
-// ErrMissing: there is no bucket, and Open is not to make one.
+// ErrMissing says that there is no bucket, and Open is not to make one.
 var ErrMissing = errors.New("checkpoint/natskv: no such bucket")
 
 // headroom is what a message has besides its value, at most.

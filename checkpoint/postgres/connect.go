@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// ErrAddress: the address is not one of a database. It is not shown, since it
-// may hold a password.
+// ErrAddress says that the address is not one of a database. It is not shown,
+// since it may hold a password.
 var ErrAddress = errors.New("checkpoint/postgres: invalid address; want postgres://USER@HOST:PORT/DATABASE")
 
 // cancelGrace is how long a statement may take to end when its context has, and

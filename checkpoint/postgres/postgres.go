@@ -42,7 +42,7 @@ type Options struct {
 	Password, PasswordFile string
 }
 
-// ErrMissing: there is no table, and Open is not to make one.
+// ErrMissing says that there is no table, and Open is not to make one.
 var ErrMissing = errors.New("checkpoint/postgres: no such table")
 
 const (

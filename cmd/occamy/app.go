@@ -59,6 +59,7 @@ run already.
 
   occamy serve --data-dir D                        in one terminal
   occamy submit route --file berlin52.tsp --wait   in another
+  occamy submit price --header dates=1 --wait      in another
 
 Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		SilenceErrors: true,

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/nats"
 	"github.com/occamy-go/occamy/broker/nats/embedded"
@@ -97,7 +98,12 @@ func (a *app) demo(ctx context.Context, slots int, picture string) (err error) {
 			return err
 		}
 		defer b.Close()
-		server, err := occamy.New(occamy.Config{ID: name, Slots: slots, Handler: d.meter.handler(newMux(client.New(b), nil))})
+		store, hangUp, err := a.openCheckpoint(ctx, serveConfig{}, b)
+		if err != nil {
+			return err
+		}
+		defer hangUp()
+		server, err := occamy.New(occamy.Config{ID: name, Slots: slots, Handler: d.meter.handler(newMux(assist.Config{Broker: b, Store: store}))})
 		if err != nil {
 			return err
 		}

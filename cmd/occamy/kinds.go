@@ -2,15 +2,16 @@ package main
 
 import (
 	"github.com/occamy-go/occamy"
-	"github.com/occamy-go/occamy/checkpoint"
+	"github.com/occamy-go/occamy/assist"
+	"github.com/occamy-go/occamy/examples/pricing"
 	"github.com/occamy-go/occamy/examples/routing"
 )
 
-// newMux returns the kinds that serve knows. Their tasks reach each other
-// through sender, which may be nil for a mux that is only looked at, and keep
-// their progress in a store, which is nil where there is none.
-func newMux(sender routing.Sender, _ checkpoint.Store) *occamy.Mux {
+// newMux returns the kinds that serve knows. A zero config is good for a mux
+// that is only looked at.
+func newMux(cfg assist.Config) *occamy.Mux {
 	mux := new(occamy.Mux)
-	mux.Add(routing.Kind, routing.NewHandler(sender))
+	mux.Add(pricing.Kind, pricing.NewHandler(cfg))
+	mux.Add(routing.Kind, routing.NewHandler(cfg))
 	return mux
 }

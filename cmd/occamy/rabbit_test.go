@@ -15,6 +15,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/broker"
 )
 
@@ -50,7 +51,10 @@ func rabbitWorld(t *testing.T) map[string]string {
 				t.Error(err)
 			}
 		}
-		queues := []string{"kinds", "servers", "request.route", "dead.route"}
+		queues := []string{"kinds", "servers"}
+		for _, kind := range newMux(assist.Config{}).Kinds() {
+			queues = append(queues, "request."+kind, "dead."+kind)
+		}
 		for i := range 16 {
 			queues = append(queues, fmt.Sprint("outcomes.", i))
 		}
@@ -81,7 +85,7 @@ func TestRabbitServeAndSubmit(t *testing.T) {
 	}
 	var f fleet
 	decode(t, s.client(), &f, "status", "--json")
-	if f.Broker != s.Broker || len(f.Servers) != 1 || len(f.Queues) != 1 || f.Queues[0].Kind != "route" {
+	if f.Broker != s.Broker || len(f.Servers) != 1 || queueOf(f, "route").Kind == "" {
 		t.Errorf("status %+v", f)
 	}
 	s.signals <- os.Interrupt
@@ -133,15 +137,25 @@ func TestRabbitDeadLetters(t *testing.T) {
 	if len(list.Dead) != 1 || list.Dead[0].Key != letter.Key {
 		t.Errorf("list %+v", list)
 	}
-	s.await(t, func(f fleet) bool { return len(f.Queues) == 1 && f.Queues[0].Dead == 1 && f.Queues[0].Ready == 0 })
+	s.await(t, func(f fleet) bool { q := queueOf(f, "route"); return q.Dead == 1 && q.Ready == 0 })
 	if code, _, _ := r.do(t, "dead", "retry", "bad"); code != exitOK {
 		t.Errorf("retry: exit status %d", code)
 	}
-	s.await(t, func(f fleet) bool { return len(f.Queues) == 1 && f.Queues[0].Dead == 1 && f.Queues[0].Unacked == 0 })
+	s.await(t, func(f fleet) bool { q := queueOf(f, "route"); return q.Dead == 1 && q.Unacked == 0 })
 	code, _, stderr := r.do(t, "dead", "show", "nothing")
 	if err := oneLineWithHint(stderr); code != exitFailed || err != nil {
 		t.Errorf("exit status %d, %v", code, err)
 	}
+}
+
+// queueOf returns the queue of a kind, the zero one where there is none.
+func queueOf(f fleet, kind string) broker.Queue {
+	for _, q := range f.Queues {
+		if q.Kind == kind {
+			return q
+		}
+	}
+	return broker.Queue{}
 }
 
 // What a server runs when it is told to stop goes on at another.

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/broker"
-	"github.com/occamy-go/occamy/client"
 )
 
 // defaultGrace is how long protected tasks may run on after an interrupt.
@@ -28,8 +28,9 @@ func (a *app) serveVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve requests; with a broker of its own unless told otherwise",
-		Long: `Serve takes requests from a broker and runs them on its slots. It knows the kind
-"route" (shortest round trips over TSPLIB instances).
+		Long: `Serve takes requests from a broker and runs them on its slots. It knows the kinds
+"route" (shortest round trips over TSPLIB instances) and "price" (options by Monte
+Carlo); a request of either grows onto spare slots of all servers.
 
 The broker "embedded" is a NATS server inside this process that keeps its data
 in the data directory; other servers and clients reach it at the address that
@@ -151,7 +152,7 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	if err != nil {
 		return errors.Join(err, b.Close())
 	}
-	config.Handler = newMux(client.New(b), progress)
+	config.Handler = newMux(assist.Config{Broker: b, Store: progress, OnError: l.failed})
 	server, err := occamy.New(config)
 	if err != nil {
 		closeProgress()
@@ -208,7 +209,7 @@ func awaitIntake(ctx context.Context, b broker.Broker, id string, served chan er
 
 // checkServer finds what is wrong with a config before a broker is started.
 func checkServer(config occamy.Config) error {
-	mux := newMux(nil, nil)
+	mux := newMux(assist.Config{})
 	for _, kind := range config.Kinds {
 		if !slices.Contains(mux.Kinds(), kind) {
 			return usage("unknown kind "+quote(kind), "known: "+strings.Join(mux.Kinds(), ", "))

@@ -160,7 +160,7 @@ const instance = "../../examples/routing/testdata/berlin52.tsp"
 
 func TestServeAndSubmit(t *testing.T) {
 	s := serveEmbedded(t, t.TempDir())
-	if s.Status != "serving" || !slices.Equal(s.Kinds, []string{"route"}) || s.Slots < 1 {
+	if s.Status != "serving" || !slices.Equal(s.Kinds, []string{"price", "route"}) || s.Slots < 1 {
 		t.Errorf("ready line %+v", s.ready)
 	}
 	var v struct {

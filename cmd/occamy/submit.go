@@ -40,7 +40,8 @@ With --json it prints {"id","status"}, and after --wait also "result", or
 "reason" of a rejection. A result that is JSON is embedded as it is, other text
 as a string; what is not UTF-8 is in "result_base64".`,
 		Example: `  occamy submit route --file berlin52.tsp --header time-limit=5s --wait
-  occamy submit route --file - --deadline 10m < berlin52.tsp`,
+  occamy submit route --file - --deadline 10m < berlin52.tsp
+  occamy submit price --header average=geometric --header paths=50000000 --wait`,
 		Args: takes("KIND"),
 	}
 	o.flags(cmd.Flags())

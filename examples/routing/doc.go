@@ -1,16 +1,17 @@
-// Package routing is a real task for an Occamy server: it looks for a short
-// round trip through the cities of a TSPLIB instance until its time is up.
+// Package routing is a real job for Occamy servers: it looks for a short round
+// trip through the cities of a TSPLIB instance until its time is up. It is an
+// example of package assist, and of a search: one request, any number of slots
+// on any servers, and all that search share the best tour that is known.
 //
-// It shows what a task has to do to be a good citizen. It looks at its context
-// between steps of some tens of microseconds, so that it gives its slot back
-// within a millisecond (for instances of up to some thousand cities; with
-// 100,000 it takes a few). It reports its best tour as progress, and the next server goes
-// on from there, with the time that is left, when the request is requeued. It
-// grows onto spare slots: on its own server by Expand, on others by an optional
-// request that it repeats while it runs. The tasks that help, its assistants,
-// search from other seeds. They share no memory with it: master and assistants
-// send each other better tours as control messages, so that it makes no
-// difference where an assistant stands.
+// What a user would copy is job.go. The rest is about round trips: reading
+// instances (instance.go) and headers (goals.go), measuring tours (tour.go), and
+// the search itself (internal/search), which knows nothing of tasks.
+//
+// The search looks at its context between steps of some tens of microseconds, so
+// that it gives its slot back within a millisecond (for instances of up to some
+// thousand cities; with 100,000 it takes a few). Where assistants come from, how
+// tours travel, and what becomes of the best one when a server ends is the
+// business of assist.
 //
 // A request has the instance as its body, and these headers, all optional:
 //

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/broker/memory"
 	"github.com/occamy-go/occamy/client"
 	"github.com/occamy-go/occamy/examples/routing"
@@ -14,7 +15,7 @@ import (
 func ExampleNewHandler() {
 	b := memory.New(memory.Options{})
 	var mux occamy.Mux
-	mux.Add(routing.Kind, routing.NewHandler(client.New(b)))
+	mux.Add(routing.Kind, routing.NewHandler(assist.Config{Broker: b}))
 	server, err := occamy.New(occamy.Config{Handler: &mux, Slots: 2})
 	if err != nil {
 		fmt.Println(err)

@@ -2,10 +2,10 @@ package routing
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -37,9 +37,16 @@ type Instance struct {
 // EDGE_WEIGHT_TYPE EUC_2D, DIMENSION and NODE_COORD_SECTION; other keywords of
 // the header are passed over. data is not kept. An error wraps ErrInstance and
 // names the line.
-func Parse(data []byte) (*Instance, error) {
-	p := parser{rest: data, in: &Instance{}}
-	if err := p.parse(); err != nil {
+func Parse(data []byte) (*Instance, error) { return parse(context.Background(), data) }
+
+// parse is Parse that gives up when ctx ends, and returns its cause then: a
+// large instance takes it some tens of milliseconds.
+func parse(ctx context.Context, data []byte) (*Instance, error) {
+	p := parser{ctx: ctx, rest: data, in: &Instance{}}
+	switch err := p.parse(); {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrInstance, err)
 	}
 	return p.in, nil
@@ -57,21 +64,8 @@ func (in *Instance) Nodes() []int {
 	return nodes
 }
 
-// clone returns an instance that shares no memory with in.
-func (in *Instance) clone() *Instance {
-	byNode := make(map[int32]int32, len(in.byNode))
-	for node, city := range in.byNode {
-		byNode[node] = city
-	}
-	return &Instance{
-		Name:   strings.Clone(in.Name),
-		nodes:  slices.Clone(in.nodes),
-		points: slices.Clone(in.points),
-		byNode: byNode,
-	}
-}
-
 type parser struct {
+	ctx       context.Context
 	rest      []byte
 	line      int
 	dimension int
@@ -166,6 +160,9 @@ func (p *parser) cities() error {
 		}
 		if err := p.city(line); err != nil {
 			return err
+		}
+		if p.line%256 == 0 && p.ctx.Err() != nil {
+			return p.ctx.Err()
 		}
 	}
 	if n := len(p.in.nodes); n < p.dimension {

@@ -173,26 +173,27 @@ func TestCheckRefusesWhatIsNoRoundTrip(t *testing.T) {
 func TestOneRoundTripIsWrittenInOneWay(t *testing.T) {
 	in := mustParse(t, strings.NewReplacer("3\nEDGE", "4\nEDGE", "EOF", "5 1 1").Replace(triangle))
 	want := []int{10, 20, 5, 30}
-	for _, order := range [][]int32{{0, 1, 3, 2}, {3, 2, 0, 1}, {2, 3, 1, 0}, {1, 0, 2, 3}} {
-		if got := in.tour(order); !slices.Equal(got, want) {
+	for _, order := range []tour{{0, 1, 3, 2}, {3, 2, 0, 1}, {2, 3, 1, 0}, {1, 0, 2, 3}} {
+		if got := in.numbers(order); !slices.Equal(got, want) {
 			t.Errorf("%v is written %v, want %v", order, got, want)
 		}
 	}
 	for n := 1; n <= 2; n++ {
-		order := []int32{1, 0}[2-n:]
-		if got := mustParse(t, cloud(n)).tour(order); !slices.Equal(got, []int{1, 2}[:n]) {
+		order := tour{1, 0}[2-n:]
+		if got := mustParse(t, cloud(n)).numbers(order); !slices.Equal(got, []int{1, 2}[:n]) {
 			t.Errorf("%d cities are written %v", n, got)
 		}
 	}
 }
 
-func TestACloneSharesNothing(t *testing.T) {
-	in := mustParse(t, triangle)
-	c := in.clone()
-	clear(in.nodes)
-	clear(in.points)
-	clear(in.byNode)
-	if length, err := c.Check([]int{10, 20, 30}); length != 12 || err != nil {
-		t.Errorf("the clone of an instance that was wiped: %d, %v", length, err)
+// cloud is an instance of n cities in a square, in no order.
+func cloud(n int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "NAME: cloud%d\nDIMENSION: %d\nEDGE_WEIGHT_TYPE: EUC_2D\nNODE_COORD_SECTION\n", n, n)
+	x, y := 1, 1
+	for i := range n {
+		x, y = x*48271%(1<<31-1), y*16807%(1<<31-1)
+		fmt.Fprintf(&b, "%d %d %d\n", i+1, x%1_000_000, y%1_000_000)
 	}
+	return b.String()
 }

@@ -8,18 +8,20 @@ import (
 	"time"
 
 	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/memory"
+	"github.com/occamy-go/occamy/checkpoint"
 	"github.com/occamy-go/occamy/client"
 	"github.com/occamy-go/occamy/occamytest"
 )
 
 // serve starts a server on a connection of its own, whose tasks send through
 // the same connection. It is shut down with the test.
-func serve(t *testing.T, b broker.Broker, id string, slots int) *occamy.Server {
+func serve(t *testing.T, b broker.Broker, store checkpoint.Store, id string, slots int) *occamy.Server {
 	t.Helper()
 	var mux occamy.Mux
-	mux.Add(Kind, NewHandler(client.New(b)))
+	mux.Add(Kind, NewHandler(assist.Config{Broker: b, Store: store}))
 	monitor := &occamytest.Monitor{}
 	s, err := occamy.New(occamy.Config{
 		ID: id, Slots: slots, Handler: &mux, Monitors: monitor.Monitors(), ExpansionPeriod: 50 * time.Millisecond,
@@ -98,9 +100,9 @@ func count(s *occamy.Server, status occamy.Status) (n int) {
 func TestARequestOnTwoServers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	b := memory.New(memory.Options{})
+	b, store := memory.New(memory.Options{}), &checkpoint.Memory{}
 	c := client.New(b)
-	first := serve(t, b.Connect(), "first", 2)
+	first := serve(t, b.Connect(), store, "first", 2)
 
 	in := mustParse(t, cloud(700)) // large enough for assistants to find something
 	events, err := b.Watch(ctx, "trip")
@@ -115,9 +117,13 @@ func TestARequestOnTwoServers(t *testing.T) {
 	}
 	w.until("it had grown on its own server", func(Progress) bool { return count(first, occamy.Internal) == 1 })
 
-	second := serve(t, b.Connect(), "second", 2)
-	w.until("it had grown onto the other", func(Progress) bool { return count(second, occamy.External) == 2 })
+	second := serve(t, b.Connect(), store, "second", 2)
+	w.until("it had grown onto the other", func(p Progress) bool { return count(second, occamy.External) == 2 && p.Assistants == 3 })
 	w.until("an assistant had found a better tour", func(p Progress) bool { return p.Helped > 0 })
+	if err := c.Control(ctx, "trip", occamy.Headers{"time-limit": "2h"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.until("it was told to take longer", func(p Progress) bool { return p.LimitMS == 2*time.Hour.Milliseconds() })
 
 	before := w.last
 	stop(t, first)
@@ -128,6 +134,9 @@ func TestARequestOnTwoServers(t *testing.T) {
 	})
 	if w.last.Length > before.Length {
 		t.Errorf("went on with a tour of %d, had one of %d", w.last.Length, before.Length)
+	}
+	if w.last.LimitMS != before.LimitMS {
+		t.Errorf("went on with a limit of %d ms, had one of %d ms", w.last.LimitMS, before.LimitMS)
 	}
 
 	if err := c.Control(ctx, "trip", occamy.Headers{"time-limit": "1ms"}, nil); err != nil {
@@ -144,9 +153,41 @@ func TestARequestOnTwoServers(t *testing.T) {
 	}
 }
 
+func TestHowARequestEnds(t *testing.T) {
+	b := memory.New(memory.Options{})
+	serve(t, b.Connect(), nil, "server", 2)
+	c := client.New(b)
+	for name, tc := range map[string]struct {
+		file    string
+		headers occamy.Headers
+		good    func(length int) bool
+	}{
+		"at its time limit": {cloud(150), occamy.Headers{"time-limit": "50ms"},
+			func(int) bool { return true }},
+		"at a time limit that is up before there is a search": {cloud(20_000), occamy.Headers{"time-limit": "1ns"},
+			func(int) bool { return true }},
+		"at its target": {string(mustFile(t, "berlin52")), occamy.Headers{"time-limit": "24h", "target": "8500"},
+			func(length int) bool { return length <= 8500 }},
+		"when nothing is shorter": {triangle, occamy.Headers{"time-limit": "24h"},
+			func(length int) bool { return length == 12 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := c.SubmitAndWait(t.Context(), client.Request{Kind: Kind, Body: []byte(tc.file), Headers: tc.headers}, nil)
+			var r Result
+			if err != nil || json.Unmarshal(o.Result, &r) != nil {
+				t.Fatalf("%+v, %v", o, err)
+			}
+			in := mustParse(t, tc.file)
+			if length, err := in.Check(r.Tour); err != nil || length != r.Length || !tc.good(length) {
+				t.Errorf("it says %d, is %d, %v", r.Length, length, err)
+			}
+		})
+	}
+}
+
 func TestABadRequestIsRejectedWithItsReason(t *testing.T) {
 	b := memory.New(memory.Options{})
-	serve(t, b.Connect(), "server", 1)
+	serve(t, b.Connect(), nil, "server", 1)
 	c := client.New(b)
 	for name, r := range map[string]client.Request{
 		"routing: not a usable TSPLIB instance": {Kind: Kind, Body: []byte("garbage")},

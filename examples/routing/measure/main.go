@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/broker/memory"
 	"github.com/occamy-go/occamy/client"
 	"github.com/occamy-go/occamy/examples/routing"
@@ -39,7 +40,7 @@ func run(out io.Writer, names []string, limit time.Duration, slots, rounds int) 
 	occamy.ReserveProcs(slots)
 	b := memory.New(memory.Options{})
 	var mux occamy.Mux
-	mux.Add(routing.Kind, routing.NewHandler(client.New(b)))
+	mux.Add(routing.Kind, routing.NewHandler(assist.Config{Broker: b}))
 	server, err := occamy.New(occamy.Config{Handler: &mux, Slots: slots})
 	if err != nil {
 		return err
@@ -68,7 +69,7 @@ func run(out io.Writer, names []string, limit time.Duration, slots, rounds int) 
 }
 
 // solve prints one line. After is how long it took until the last report of a
-// better tour; reports come every 0.25 s and more.
+// better tour; reports come every 0.5 s.
 func solve(ctx context.Context, out io.Writer, c *client.Client, name string, limit time.Duration) error {
 	file, err := routing.File(name)
 	if err != nil {
