@@ -17,6 +17,7 @@ type unitsBooks struct {
 	fail   func(error)                   // ends the job; does not block
 
 	collected uint64    // results that Collect has taken
+	failed    bool      // the job has, so nothing is leased any more
 	takeover  time.Time // until when assistants of an earlier master may not have reported
 }
 
@@ -38,11 +39,15 @@ func (b *unitsBooks) examine(*wire.Report) any { return nil }
 
 // report implements books.
 func (b *unitsBooks) report(m *member, r *wire.Report, _ any) (answer bool) {
+	heard := r.Heard
+	if r.Epoch != b.crew.epoch {
+		heard = 0
+	}
 	for _, res := range r.Results {
 		answer = true
 		if !res.Failed {
 			b.done(res.Index, res.Body)
-		} else if err := b.Failed(res.Index, m.Holder, string(res.Body)); err != nil {
+		} else if err := b.Failed(res.Index, m.Holder, heard, string(res.Body)); err != nil {
 			b.fail(err)
 		}
 	}
@@ -51,10 +56,6 @@ func (b *unitsBooks) report(m *member, r *wire.Report, _ any) (answer bool) {
 	}
 	if r.Seq <= m.reports {
 		return answer
-	}
-	heard := r.Heard
-	if r.Epoch != b.crew.epoch {
-		heard = 0
 	}
 	if heard < m.grants && time.Since(m.granted) > lostGrant {
 		heard = m.grants
@@ -74,6 +75,9 @@ func (b *unitsBooks) done(i uint64, result []byte) {
 
 // grant implements books.
 func (b *unitsBooks) grant(g *wire.Grant, m *member) bool {
+	if b.failed {
+		return false
+	}
 	n := min(m.want, b.part())
 	if n == 0 && b.Has(m.Holder) == 0 {
 		n = 1 // it would stand idle
@@ -119,7 +123,7 @@ func (b *unitsBooks) undo(g *wire.Grant, m *member) {
 }
 
 // idle implements books.
-func (b *unitsBooks) idle() bool { return b.Free() == 0 && !b.allTaken() }
+func (b *unitsBooks) idle() bool { return b.failed || b.Free() == 0 && !b.allTaken() }
 
 // allTaken says that there is no unit left that nobody has.
 func (b *unitsBooks) allTaken() bool {

@@ -176,6 +176,7 @@ func (m *unitsMaster) claimed() uint64 {
 // fail ends the job. The caller holds the lock.
 func (m *unitsMaster) fail(err error) {
 	if m.err == nil {
+		m.units.failed = true
 		m.err = fmt.Errorf("assist: %w", err)
 		m.end(m.err)
 	}
@@ -298,7 +299,7 @@ func (m *unitsMaster) compute(life context.Context, job unitsJob) {
 			m.units.done(u.Index, result)
 		case life.Err() != nil:
 		default:
-			if err := m.units.Failed(u.Index, self, reason(err)); err != nil {
+			if err := m.units.Failed(u.Index, self, 0, reason(err)); err != nil {
 				m.fail(err)
 			}
 		}

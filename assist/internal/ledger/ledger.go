@@ -259,12 +259,13 @@ func (l *Ledger) release(i uint64) {
 	}
 }
 
-// Failed notes that a unit failed where h computed it; the unit runs again, or
-// else the error says that it must not.
-func (l *Ledger) Failed(i uint64, h Holder, reason string) error {
+// Failed notes that a unit failed where h computed it, which has heard of all
+// grants up to the given one; the unit runs again, or else the error says that it
+// must not. It counts for the lease that h has, once, and not for an earlier one.
+func (l *Ledger) Failed(i uint64, h Holder, heard uint64, reason string) error {
 	u := l.open[i]
-	if u == nil || u.leased && u.holder != h {
-		return nil // it is done, or somebody else has it now
+	if u == nil || !u.leased || u.holder != h || u.grant > heard {
+		return nil
 	}
 	u.failures++
 	if u.failures > l.cfg.Retries {

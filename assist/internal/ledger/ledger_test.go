@@ -142,7 +142,7 @@ func TestAUnitThatFailsRunsAgainSoOften(t *testing.T) {
 	l := with(1, Config{Retries: 2})
 	for range 2 {
 		l.Lease(ann, 1, 1)
-		if err := l.Failed(0, ann, "no luck"); err != nil {
+		if err := l.Failed(0, ann, 1, "no luck"); err != nil {
 			t.Fatal(err)
 		}
 		if l.Free() != 1 {
@@ -150,12 +150,33 @@ func TestAUnitThatFailsRunsAgainSoOften(t *testing.T) {
 		}
 	}
 	l.Lease(ann, 1, 1)
-	if err := l.Failed(0, bob, "not its"); err != nil {
+	if err := l.Failed(0, bob, 1, "not its"); err != nil {
 		t.Errorf("a failure of somebody who does not have it: %v", err)
 	}
 	var failed *UnitError
-	if err := l.Failed(0, ann, "no luck"); !errors.As(err, &failed) || failed.Index != 0 || failed.Runs != 3 || failed.Reason != "no luck" {
+	if err := l.Failed(0, ann, 1, "no luck"); !errors.As(err, &failed) || failed.Index != 0 || failed.Runs != 3 || failed.Reason != "no luck" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A report may come twice, or late.
+func TestAFailureCountsOnce(t *testing.T) {
+	l := with(1, Config{Retries: 1})
+	l.Lease(ann, 1, 1)
+	for range 3 {
+		if err := l.Failed(0, ann, 1, "no luck"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Lease(ann, 1, 2)
+	if err := l.Failed(0, ann, 1, "no luck"); err != nil {
+		t.Errorf("it is taken for a failure of the next run: %v", err)
+	}
+	if l.Free() != 0 {
+		t.Error("the next run is forgotten")
+	}
+	if err := l.Failed(0, ann, 2, "no luck"); err == nil {
+		t.Error("the second failure does not count")
 	}
 }
 
@@ -333,7 +354,7 @@ func TestAnyCourseOfEvents(t *testing.T) {
 				}
 			case 6:
 				if i, ok := pick(); ok {
-					_ = l.Failed(i, h, "")
+					_ = l.Failed(i, h, 1, "")
 				}
 			case 7:
 				switch random.IntN(4) {
