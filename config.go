@@ -143,6 +143,12 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxBacklogBytes = orDefault(c.MaxBacklogBytes, 64<<20)
 	c.InboxSize = orDefault(c.InboxSize, 64)
 	c.Headers = c.Headers.WithDefaults()
+	for _, d := range []*time.Duration{
+		&c.HeadroomMemory, &c.ExpansionPeriod, &c.RefillDelay, &c.HandlerTimeout,
+		&c.ExpandTimeout, &c.KillTimeout, &c.SettleTimeout, &c.CancelMemory,
+	} {
+		*d = min(*d, longest)
+	}
 
 	if c.Handler == nil {
 		bad("Handler is nil; set one, for instance a *Mux")
@@ -206,6 +212,9 @@ func travels(name string) bool {
 	return len(name) <= maxID && utf8.ValidString(name) && strings.TrimSpace(name) == name &&
 		!strings.ContainsFunc(name, unicode.IsControl)
 }
+
+// longest is how long anything may take. Two of these may be added to a moment.
+const longest = 50 * 365 * 24 * time.Hour
 
 // maxID is the longest ID of a server, in bytes.
 const maxID = 512

@@ -2,11 +2,13 @@ package occamy_test
 
 import (
 	"context"
+	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/occamytest"
 )
 
 func TestR19_OneErrorListsEveryProblem(t *testing.T) {
@@ -71,6 +73,41 @@ func TestR19_EachProblemIsFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The largest duration stands for no limit, and is not added to anything.
+func TestR19_TheLargestDurationsAreTaken(t *testing.T) {
+	const longest = time.Duration(math.MaxInt64)
+	inBubble(t, 2, func(f *fixture) {
+		f.request(newTask("first"))
+		after(time.Second)
+		r := newOwner("r", 0)
+		m := f.request(r)
+		m.OnSettle = func(ctx context.Context, _ occamytest.Settlement, _ int) error { return ctx.Err() }
+		f.slots()
+		r.finish <- nil
+		f.wantFate(m, occamytest.Acked)
+		slow := newSlow("slow", time.Minute)
+		f.request(slow)
+		f.slots()
+		ended := f.goShutdown(time.Second)
+		after(2 * time.Second)
+		select {
+		case err := <-ended:
+			f.Errorf("Shutdown did not wait for a task that is to stop: %v", err)
+		default:
+			if err := <-ended; err != nil {
+				f.Error(err)
+			}
+		}
+	}, func(c *occamy.Config) {
+		for _, d := range []*time.Duration{
+			&c.KillTimeout, &c.SettleTimeout, &c.HandlerTimeout, &c.ExpandTimeout, &c.RefillDelay,
+			&c.ExpansionPeriod, &c.CancelMemory, &c.HeadroomMemory,
+		} {
+			*d = longest
+		}
+	})
 }
 
 func TestR19_ZeroValuesAreUseful(t *testing.T) {

@@ -187,9 +187,10 @@ func (l *lease) keepAlive(sent, until time.Time) {
 	l.timer.Reset(max(at.Sub(now), 0))
 }
 
-// ours says whether the message may still be settled.
+// ours says whether the message may still be settled: it is not lost, nor given
+// up after SettleTimeout.
 func (j *job) ours() bool {
-	if j.lost.Load() {
+	if j.lost.Load() || j.settled.Load() {
 		return false
 	}
 	l := j.lease.Load()

@@ -190,6 +190,9 @@ type settling struct {
 
 func (t *settling) try() error {
 	j := t.job
+	if !j.ours() {
+		return ErrDeliveryLost
+	}
 	if err := j.flushProgress(t.ctx); err != nil {
 		return err
 	}

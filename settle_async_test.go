@@ -91,6 +91,46 @@ func TestR08_AnAckThatIsNeverAnsweredIsRecorded(t *testing.T) {
 	})
 }
 
+// Whoever has the request next would lose it by an ack that comes so late.
+func TestR07_WhatWasGivenUpIsNotSettledAfterAll(t *testing.T) {
+	for name, request := range map[string]func(f *fixture) *occamytest.Delivery{
+		"the answer to an ack was a failure": func(f *fixture) *occamytest.Delivery {
+			return f.requestAsync(func(_ context.Context, _ *occamytest.Delivery, done func(error)) {
+				time.AfterFunc(time.Minute, func() { done(errBroker) })
+			})
+		},
+		"publishing the outcome took too long": func(f *fixture) *occamytest.Delivery {
+			r := newTask("r")
+			r.do = func(ctx context.Context) error { return occamy.SetResult(ctx, []byte("x")) }
+			f.give(r)
+			m := delivery("r")
+			f.server.HandleRequest(slowOutcome{m})
+			return m
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 1, func(f *fixture) {
+				m := request(f)
+				after(2 * time.Minute)
+				f.wantErrors(occamy.ErrNotSettled, 1)
+				f.wantFate(m, occamytest.Unsettled)
+				if n := m.Calls(); n != 0 {
+					f.Errorf("%d calls, want none", n)
+				}
+			})
+		})
+	}
+}
+
+// slowOutcome is a delivery whose broker does not heed the context with which
+// an outcome is published.
+type slowOutcome struct{ *occamytest.Delivery }
+
+func (m slowOutcome) PublishOutcome(context.Context, occamy.Outcome) error {
+	after(time.Minute)
+	return nil
+}
+
 func TestR18_ShutdownWaitsForTheAnswerToAnAck(t *testing.T) {
 	inBubble(t, 1, func(f *fixture) {
 		m := f.requestAsync(ackLater(3 * time.Second))

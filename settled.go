@@ -66,11 +66,16 @@ func (j *job) tellSettled(s Settlement) {
 	returned = true
 }
 
-// told notes that the job's task has heard of its settlement, or takes too long
-// to. It reports whether it had not been noted yet.
-func (s *Server) told(j *job) bool {
+// told notes that the job's task has heard of its settlement.
+func (s *Server) told(j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.endTelling(j)
+}
+
+// endTelling has the server count the call of Settled no more. It reports
+// whether it did so before. The caller holds the lock.
+func (s *Server) endTelling(j *job) bool {
 	if !j.telling {
 		return false
 	}
@@ -83,8 +88,13 @@ func (s *Server) told(j *job) bool {
 	return true
 }
 
+// tellingExpired: Settled takes too long, unless it was the settling that had
+// no time left, and was over at the last moment.
 func (s *Server) tellingExpired(j *job) {
-	if s.told(j) {
+	s.mu.Lock()
+	expired := !j.links[inSettle].in && s.endTelling(j)
+	s.mu.Unlock()
+	if expired {
 		s.recordError(j.errorOf(Protected, fmt.Errorf("%w: it has not returned after %v", ErrSettledTimeout, s.cfg.SettleTimeout)))
 	}
 }

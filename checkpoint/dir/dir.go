@@ -131,10 +131,10 @@ func (s *Store) save(ctx context.Context, key string, value []byte, want *checkp
 		rev = before + 1
 		return s.write(name, s.path(valuesDir), encode(key, value, rev))
 	})
+	s.sweepSome(ctx) // above all when the disk is full
 	if err != nil {
 		return 0, wrap("save", key, err)
 	}
-	s.sweepSome(ctx)
 	return rev, nil
 }
 
@@ -158,7 +158,7 @@ func (s *Store) remove(ctx context.Context, name string, is file) error {
 	if !is.there {
 		return nil
 	}
-	if err := s.raiseFloor(ctx, is.revision); err != nil {
+	if err := s.raiseFloor(ctx, name, is.revision); err != nil {
 		return err
 	}
 	if err := os.Remove(s.path(valuesDir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

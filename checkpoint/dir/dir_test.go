@@ -112,6 +112,50 @@ func TestOpenRemovesWhatACrashLeft(t *testing.T) {
 	}
 }
 
+// A disk that is full takes no file, and must not stay full for that.
+func TestWhatIsThereIsRemovedWhereNothingCanBeWritten(t *testing.T) {
+	root := t.TempDir()
+	s := open(t, root, dir.Options{})
+	var last checkpoint.Revision
+	const old = 20
+	for i := range old {
+		key := fmt.Sprint("old ", i)
+		if _, err := s.Save(t.Context(), key, nil); err != nil {
+			t.Fatal(err)
+		}
+		makeOld(t, root, key)
+	}
+	for range 2 {
+		rev, err := s.Save(t.Context(), "key", []byte("value"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = rev
+	}
+	s = open(t, root, dir.Options{})
+	temp := filepath.Join(root, "temp")
+	if err := errors.Join(os.Remove(temp), os.WriteFile(temp, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), "key"); err != nil {
+		t.Error(err)
+	}
+	for range old {
+		if _, err := s.Save(t.Context(), "new", nil); err == nil {
+			t.Fatal("Save: no error")
+		}
+	}
+	if n := count(t, filepath.Join(root, "values")); n != 0 {
+		t.Errorf("%d values are left", n)
+	}
+	if err := errors.Join(os.Remove(temp), os.Mkdir(temp, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if rev, err := s.Save(t.Context(), "key", nil); err != nil || rev <= last {
+		t.Errorf("revision %d, %v; want more than %d, which was removed", rev, err, last)
+	}
+}
+
 func TestADamagedFileIsAnErrorAndIsLeftAlone(t *testing.T) {
 	root := t.TempDir()
 	s := open(t, root, dir.Options{})

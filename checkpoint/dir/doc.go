@@ -16,6 +16,7 @@
 // that has a lower one, and a key that is new begins above the floor. So
 // revisions grow for each key for ever, as long as the directory is kept whole.
 //
-// What has expired is removed by later saves, a few files each, and what a crash
-// has left half-written by the next Open.
+// What has expired is removed by later saves, a few files each, be it that the
+// disk is full and they fail, and what a crash has left half-written by the next
+// Open.
 package dir

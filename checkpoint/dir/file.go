@@ -132,8 +132,10 @@ func (s *Store) floor() (checkpoint.Revision, error) {
 	return is.revision, nil
 }
 
-// raiseFloor sees to it that the floor is no lower than a revision.
-func (s *Store) raiseFloor(ctx context.Context, rev checkpoint.Revision) error {
+// raiseFloor sees to it that the floor is no lower than the revision of a value
+// that is about to be removed. Where nothing can be written, as on a disk that
+// is full, the file of the value becomes the floor.
+func (s *Store) raiseFloor(ctx context.Context, name string, rev checkpoint.Revision) error {
 	unlock, err := s.lock(ctx, floorStripe)
 	if err != nil {
 		return err
@@ -143,5 +145,11 @@ func (s *Store) raiseFloor(ctx context.Context, rev checkpoint.Revision) error {
 	if err != nil || is >= rev {
 		return err
 	}
-	return s.write(floorFile, s.root, encode(floorFile, nil, rev))
+	if s.write(floorFile, s.root, encode(floorFile, nil, rev)) == nil {
+		return nil
+	}
+	if err := os.Rename(s.path(valuesDir, name), s.path(floorFile)); err != nil {
+		return err
+	}
+	return syncDir(s.root)
 }

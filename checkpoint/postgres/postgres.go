@@ -256,10 +256,20 @@ func (s *Store) wrap(ctx context.Context, op, what string, err error) error {
 	return fmt.Errorf("checkpoint/postgres: %s %q: %w", op, what, scrub(err, s.hide))
 }
 
-// scrub returns the error without the password, should it be in there.
+// scrub returns the error without the password, should it be in there. It still
+// answers errors.Is: a password may be a word that any error has.
 func scrub(err error, password string) error {
 	if password == "" || !strings.Contains(err.Error(), password) {
 		return err
 	}
-	return errors.New(strings.ReplaceAll(err.Error(), password, "[password]"))
+	return &scrubbed{err, strings.ReplaceAll(err.Error(), password, "[password]")}
 }
+
+// scrubbed has no Unwrap, which would show the password.
+type scrubbed struct {
+	err  error
+	text string
+}
+
+func (e *scrubbed) Error() string        { return e.text }
+func (e *scrubbed) Is(target error) bool { return errors.Is(e.err, target) }

@@ -108,6 +108,23 @@ func TestTheNameOfATableIsNoSQL(t *testing.T) {
 			}
 		})
 	}
+	// A database may read backslashes in texts as it did long ago.
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.RawQuery += "&options=-cstandard_conforming_strings%3Doff"
+	for _, name := range []string{`back\slash`, `\'||(SELECT 1/0)::text||'`} {
+		defer drop(t, name)
+		s, err := postgres.Open(t.Context(), u.String(), postgres.Options{Table: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, err := s.Save(t.Context(), "key", nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	for _, name := range []string{".", "a.b.c", "a.", strings.Repeat("x", 51), "a\x00"} {
 		if s, err := postgres.Open(t.Context(), address, postgres.Options{Table: name}); err == nil {
 			s.Close()

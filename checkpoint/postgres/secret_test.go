@@ -3,10 +3,12 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/occamy-go/occamy/checkpoint"
 	"github.com/occamy-go/occamy/checkpoint/postgres"
 )
 
@@ -32,6 +34,22 @@ func TestNoErrorShowsThePassword(t *testing.T) {
 		for e := err; e != nil; e = errors.Unwrap(e) {
 			if strings.Contains(e.Error(), secret) {
 				t.Errorf("%s: %v", address, e)
+			}
+		}
+	}
+}
+
+// A password may be a word that errors have in them anyway.
+func TestAHiddenPasswordLeavesTheErrorWhatItIs(t *testing.T) {
+	err := fmt.Errorf("%w: %w", checkpoint.ErrNotFound, context.DeadlineExceeded)
+	for _, password := range []string{"checkpoint", "n", "deadline"} {
+		scrubbed := postgres.Scrub(err, password)
+		if strings.Contains(scrubbed.Error(), password+" ") || strings.Contains(scrubbed.Error(), password+":") {
+			t.Errorf("%q is shown: %v", password, scrubbed)
+		}
+		for _, is := range []error{checkpoint.ErrNotFound, context.DeadlineExceeded} {
+			if !errors.Is(scrubbed, is) {
+				t.Errorf("with the password %q, %v is not %v", password, scrubbed, is)
 			}
 		}
 	}

@@ -66,8 +66,10 @@ func badTable(table string) error {
 	return fmt.Errorf("checkpoint/postgres: table %.200q; want a name, or a schema and a name with a dot between, of up to %d bytes each", table, maxName)
 }
 
-// literal is a text as SQL has it.
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+// literal is a text as SQL has it, whatever the database takes a backslash for.
+func literal(text string) string {
+	return " E'" + strings.NewReplacer("'", "''", `\`, `\\`).Replace(text) + "'"
+}
 
 // ensure sees to it that the table is there.
 func (s *Store) ensure(ctx context.Context) error {

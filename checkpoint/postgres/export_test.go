@@ -1,0 +1,4 @@
+package postgres
+
+// Scrub is scrub.
+var Scrub = scrub
