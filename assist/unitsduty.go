@@ -69,8 +69,7 @@ func (s *unitsShape) newDuty(ctx context.Context, _ *handler, r occamy.Request, 
 func (d *unitsDuty) run(life context.Context) error {
 	for {
 		u, ok := d.next()
-		if !ok {
-			d.link.say(life)
+		if !ok { // and that has been said, with the last result
 			select {
 			case <-d.work:
 				continue

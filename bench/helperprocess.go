@@ -23,6 +23,7 @@ type helperOrder struct {
 
 	URL   string // of the broker
 	Slots int    // of a server
+	Kind  string // that it serves
 	Steps int    // of a chunk
 }
 

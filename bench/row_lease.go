@@ -118,9 +118,7 @@ func leaseSample(p plan) (sample, error) {
 		}
 		defer func() { err = errors.Join(err, b.Close()) }()
 		m := &leaseMaster{n: p.count(5000), held: make(chan struct{}), over: make(chan struct{})}
-		var mux occamy.Mux
-		mux.Add(leaseKind, leaseHandler(b, m))
-		s, err := newMuxServer(&mux, 1)
+		s, err := newKindServer(leaseKind, leaseHandler(b, m), 1)
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +134,7 @@ func leaseSample(p plan) (sample, error) {
 		if err := await(m.held, "the start of the master"); err != nil {
 			return nil, err
 		}
-		h, err := startHelper(helperOrder{Role: "server", Procs: 2, URL: e.URL(), Slots: 1})
+		h, err := startHelper(helperOrder{Role: "server", Procs: 2, URL: e.URL(), Slots: 1, Kind: leaseKind})
 		if err != nil {
 			return nil, err
 		}

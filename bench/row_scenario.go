@@ -40,8 +40,9 @@ func scenarioFamily() family {
 }
 
 func scenarioNote(values, references []sample) string {
-	return fmt.Sprintf("p50 %.4g, of the reference %.4g; %.4g %% of the requests or more took the place of an assistant that computed",
-		median(column(values, "p50")), median(column(references, "p50")), slices.Min(column(values, "preempted")))
+	share := column(values, "preempted")
+	return fmt.Sprintf("p50 %.4g, of the reference %.4g; of the requests that took the place of an assistant that computed, %.4g %% of all (%s)",
+		median(column(values, "p50")), median(column(references, "p50")), median(share), span(share))
 }
 
 func scenarioSample(p plan, steps int) (sample, error) {
@@ -79,11 +80,11 @@ func scenarioSample(p plan, steps int) (sample, error) {
 				})
 			}
 		}()
-		waits, preempted, err := hearBegun(helping, start, planned)
+		waits, err := hearBegun(helping, start, planned)
 		err = errors.Join(err, sending.wait(), fl.client.Cancel(ctx, running))
 		return sample{
 			scenarioName: percentile(waits, 99), "p50": median(waits),
-			"preempted": 100 * float64(preempted) / float64(len(planned)),
+			"preempted": 100 * float64(len(waits)) / float64(len(planned)),
 		}, err
 	})
 }
@@ -96,31 +97,31 @@ func slotHas(want occamy.Status) func([]occamy.Snapshot) bool {
 	}
 }
 
-// hearBegun gives the waits of all planned requests in milliseconds, and how many
-// of them came while an assistant computed.
-func hearBegun(h *helper, start time.Time, planned []time.Duration) (waits []float64, preempted int, err error) {
+// hearBegun hears of all planned requests, and gives the waits in milliseconds of
+// those that came while an assistant computed. The others had an empty slot.
+func hearBegun(h *helper, start time.Time, planned []time.Duration) (waits []float64, err error) {
 	assisted := true
-	for len(waits) < len(planned) {
+	for left := len(planned); left > 0; {
 		line, err := h.line("begun")
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		var number int
 		var at int64
 		if _, err := fmt.Sscan(line, &number, &at); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		if number > len(planned) {
 			assisted = true
 			continue
 		}
-		waits = append(waits, float64(time.Unix(0, at).Sub(start)-planned[number-1])/float64(time.Millisecond))
 		if assisted {
-			preempted++
+			waits = append(waits, float64(time.Unix(0, at).Sub(start)-planned[number-1])/float64(time.Millisecond))
 		}
 		assisted = false
+		left--
 	}
-	return waits, preempted, nil
+	return waits, nil
 }
 
 // bareScenario has three bare processes: one that computes, as the master does,

@@ -65,26 +65,27 @@ func (j *unitsJob) Collect(_ context.Context, _, square int) error {
 
 func (j *unitsJob) Result(context.Context) ([]byte, error) { return json.Marshal(j.sum) }
 
-// newUnitsServer makes a server for the jobs of the rows.
-func newUnitsServer(b client.Broker, slots int, out io.Writer) (*server, error) {
-	var mux occamy.Mux
-	mux.Add(unitsKind, assist.Units(func(_ context.Context, r occamy.Request) (assist.UnitsJob[int, int], error) {
+// unitsHandler makes the jobs. out is where they say what they begin.
+func unitsHandler(b client.Broker, out io.Writer) occamy.Handler {
+	return assist.Units(func(_ context.Context, r occamy.Request) (assist.UnitsJob[int, int], error) {
 		j := &unitsJob{out: out}
 		return j, json.Unmarshal(r.Body, &j.unitsOrder)
-	}, assist.Config{Broker: b}))
-	mux.Add(leaseKind, leaseHandler(b, nil))
-	return newMuxServer(&mux, slots)
+	}, assist.Config{Broker: b})
 }
 
-func newMuxServer(mux *occamy.Mux, slots int) (*server, error) {
-	s, err := occamy.New(occamy.Config{Slots: slots, Handler: mux})
+// newKindServer makes a server of one kind: one that has fewer slots than kinds
+// waits at one queue after the other.
+func newKindServer(kind string, h occamy.Handler, slots int) (*server, error) {
+	var mux occamy.Mux
+	mux.Add(kind, h)
+	s, err := occamy.New(occamy.Config{Slots: slots, Handler: &mux})
 	if err != nil {
 		return nil, err
 	}
 	return &server{Server: s, slots: slots, owners: newTally(-1)}, nil
 }
 
-// helpAsServer is a server for jobs of units.
+// helpAsServer is a server for jobs.
 func helpAsServer(o helperOrder, in *bufio.Reader, out io.Writer) (err error) {
 	ctx := context.Background()
 	b, err := nats.Open(ctx, nats.Config{URL: o.URL})
@@ -92,7 +93,11 @@ func helpAsServer(o helperOrder, in *bufio.Reader, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	s, err := newUnitsServer(b, o.Slots, out)
+	h := unitsHandler(b, out)
+	if o.Kind == leaseKind {
+		h = leaseHandler(b, nil)
+	}
+	s, err := newKindServer(o.Kind, h, o.Slots)
 	if err != nil {
 		return err
 	}
@@ -130,7 +135,7 @@ func withFleet(f func(ctx context.Context, fl *fleet) (sample, error)) (sample, 
 
 // serve starts a server, and waits until it answers.
 func (fl *fleet) serve(ctx context.Context, slots int) (*helper, error) {
-	h, err := startHelper(helperOrder{Role: "server", Procs: slots + 1, URL: fl.url, Slots: slots})
+	h, err := startHelper(helperOrder{Role: "server", Procs: slots + 1, URL: fl.url, Slots: slots, Kind: unitsKind})
 	if err != nil {
 		return nil, err
 	}

@@ -293,7 +293,9 @@ func TestServeTellsThatTheBrokerIsAwayAndBack(t *testing.T) {
 
 func testAwayAndBack(t *testing.T, c *cable, env map[string]string) {
 	t.Helper()
-	s := serveAs(t, env)
+	// On RabbitMQ each kind has credit of its own for one slot at least, and two
+	// requests of one kind are to run.
+	s := serveAs(t, env, "--slots", "3")
 	s.begin(t, "long")
 	for range 3 {
 		begun := strings.Count(s.errs.String(), "\n")
