@@ -24,6 +24,9 @@ const (
 // ackControl acks a control message whatever came of it: a rejection would
 // dead-letter it once for each server.
 func (s *Server) ackControl(m Message) {
+	if _, unkept := m.(Unkept); unkept {
+		return
+	}
 	q, n := &s.acks, size(m)
 	q.mu.Lock()
 	start := q.workers < ackWorkers

@@ -272,3 +272,29 @@ func TestR10_ABadHeaderIsRecordedAndTheMessageDropped(t *testing.T) {
 		})
 	}
 }
+
+// unkept is a message that its broker does not keep.
+type unkept struct{ *occamytest.Delivery }
+
+func (unkept) Unkept() {}
+
+func TestR11_WhatNoBrokerKeepsIsNotAcked(t *testing.T) {
+	inBubble(t, 2, func(f *fixture) {
+		l := newListener("x")
+		f.request(l)
+		f.slots()
+		f.give(newTask("o"))
+		for what, m := range map[string]*occamytest.Delivery{
+			"a control message":   occamytest.NewDelivery(occamytest.ControlHeaders("x"), []byte("hello")),
+			"an optional request": delivery("o"),
+		} {
+			f.server.HandleControl(unkept{m})
+			synctest.Wait()
+			if n := m.Calls(); n != 0 {
+				f.Errorf("%s was settled %d times", what, n)
+			}
+		}
+		l.wantHeard(f, "hello")
+		f.want("P:x E:o")
+	})
+}

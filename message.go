@@ -22,7 +22,7 @@ type Headers map[string]any
 //
 // What a message can do beyond this it says by implementing [AsyncAcker], [Leased],
 // [LossNotifier], [Releaser], [DelayedRequeuer], [ReasonedRejecter], [Attempter],
-// [OutcomePublisher] or [ProgressKeeper].
+// [OutcomePublisher], [ProgressKeeper] or [Unkept].
 type Message interface {
 	Headers() Headers
 	Body() []byte
@@ -46,6 +46,10 @@ type AsyncAcker interface {
 	// returned; it does not block either. ctx is as for Ack, until then.
 	AckAsync(ctx context.Context, done func(error))
 }
+
+// Unkept is a control message or an optional request that its broker does not
+// keep, so that there is nothing to ack: the server does not.
+type Unkept interface{ Unkept() }
 
 // Leased is a Message which the broker gives to somebody else unless it hears
 // from its holder in time. The server keeps such a message alive from the

@@ -60,6 +60,7 @@ func (m *controlMessage) Headers() occamy.Headers            { return m.headers 
 func (m *controlMessage) Body() []byte                       { return m.body }
 func (m *controlMessage) Ack(context.Context) error          { return nil }
 func (m *controlMessage) Reject(context.Context, bool) error { return nil }
+func (m *controlMessage) Unkept()                            {}
 
 // reach returns how many of the consumers took the message.
 func (m *controlMessage) reach(consumers []*consumer) (n int) {
