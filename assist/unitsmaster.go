@@ -19,6 +19,7 @@ type unitsMaster struct {
 	units   unitsBooks       // guarded by mu of crew
 	job     unitsJob         // the one of the books
 	journal *journal.Journal // nil: nothing is kept
+	ripe    *sync.Cond       // of mu of crew: a result may be collectable, or life is over
 
 	end context.CancelCauseFunc // of life; set by Do
 	err error                   // why the job failed; guarded by mu of crew
@@ -39,16 +40,16 @@ func (s *unitsShape) newMaster(ctx context.Context, h *handler, r occamy.Request
 		return nil, err
 	}
 	m := &unitsMaster{crew: newCrew(h, r, job.as()), job: job}
+	m.ripe = sync.NewCond(&m.mu)
 	m.units = unitsBooks{
 		Ledger: ledger.New(ledger.Config{
 			Window: h.cfg.Window, Bytes: h.cfg.Buffer, Retries: h.cfg.Retries, Losses: losses, Ordered: h.cfg.Ordered,
 		}),
-		crew: m.crew, record: func(uint64, []byte) {}, fail: m.fail,
+		crew: m.crew, record: m.record, fail: m.fail,
 	}
 	m.books = &m.units
 	if h.cfg.Store != nil && r.ID != "" {
 		m.journal = journal.New(h.cfg.Store, progressKey(r))
-		m.units.record = m.journal.Add
 	}
 	return m, nil
 }
@@ -91,6 +92,7 @@ func (m *unitsMaster) Do(ctx context.Context) error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.changed.Broadcast()
+		m.ripe.Broadcast()
 	})
 	defer wake()
 
@@ -136,8 +138,16 @@ func (m *unitsMaster) flush(ctx context.Context) error {
 	err := m.journal.Flush(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.changed.Broadcast()
+	m.ripe.Broadcast()
 	return err
+}
+
+// record notes a result that counts. The caller holds the lock.
+func (m *unitsMaster) record(i uint64, result []byte) {
+	if m.journal != nil {
+		m.journal.Add(i, result)
+	}
+	m.ripe.Signal()
 }
 
 // restore takes over what earlier attempts have recorded.
@@ -188,14 +198,14 @@ func (m *unitsMaster) failed(err error) {
 	m.fail(err)
 }
 
-// await waits, with the lock held, until ready or the end of life, of which it
-// says no.
-func (m *unitsMaster) await(life context.Context, ready func() bool) bool {
+// await waits for c, with the lock held, until ready or the end of life, of which
+// it says no.
+func (m *unitsMaster) await(life context.Context, c *sync.Cond, ready func() bool) bool {
 	for !ready() {
 		if life.Err() != nil {
 			return false
 		}
-		m.changed.Wait()
+		c.Wait()
 	}
 	return life.Err() == nil
 }
@@ -208,7 +218,7 @@ func (m *unitsMaster) plan(life context.Context) {
 				return err
 			}
 			m.mu.Lock()
-			if !m.await(life, m.units.Room) {
+			if !m.await(life, m.changed, m.units.Room) {
 				m.mu.Unlock()
 				return nil
 			}
@@ -241,7 +251,7 @@ func (m *unitsMaster) news() {
 func (m *unitsMaster) gather(life context.Context) {
 	for {
 		m.mu.Lock()
-		ok := m.await(life, m.collectable)
+		ok := m.await(life, m.ripe, m.collectable)
 		m.mu.Unlock()
 		if !ok {
 			return
@@ -286,7 +296,7 @@ func (m *unitsMaster) compute(life context.Context, job unitsJob) {
 	for {
 		m.mu.Lock()
 		ready := func() bool { return m.units.complete() || m.units.Free() > 0 }
-		if !m.await(life, ready) || m.units.complete() {
+		if !m.await(life, m.changed, ready) || m.units.complete() {
 			m.mu.Unlock()
 			return
 		}
