@@ -20,7 +20,8 @@ type desk struct {
 	b    *Broker
 	in   occamy.Intake
 	mail chan *natsgo.Msg
-	stop func() // of WatchTasks
+	told toldReader // only the read goroutine uses it
+	stop func()     // of WatchTasks
 	quit chan struct{}
 	over sync.WaitGroup
 
@@ -160,9 +161,13 @@ func (d *desk) read() {
 	for {
 		select {
 		case m := <-d.mail:
-			headers, _ := decodeHeaders(m.Header)
-			d.in.HandleControl(&controlMessage{headers: headers, body: m.Data})
-			if m.Reply != "" {
+			c, err := d.controlMessageOf(m)
+			if err != nil {
+				d.b.cfg.OnError(err)
+				continue
+			}
+			d.in.HandleControl(c)
+			if m.Reply != "" && m.Reply != d.b.names.told {
 				// Whoever gets no answer is told that nobody took it.
 				if err := m.Respond([]byte("+OK")); err != nil {
 					d.b.cfg.OnError(fmt.Errorf("nats: confirm a control message: %w", err))
@@ -185,6 +190,7 @@ func (m *controlMessage) Headers() occamy.Headers            { return m.headers 
 func (m *controlMessage) Body() []byte                       { return m.body }
 func (m *controlMessage) Ack(context.Context) error          { return nil }
 func (m *controlMessage) Reject(context.Context, bool) error { return nil }
+func (m *controlMessage) Unkept()                            {}
 
 // answer gives the snapshot to whoever asks.
 func (d *desk) answer(m *natsgo.Msg) {

@@ -13,7 +13,7 @@ type names struct {
 	prefix string
 
 	requests, dead, outcomes, bucket string // streams; the bucket without "KV_"
-	command, servers                 string // subjects
+	command, servers, told           string // subjects
 }
 
 func newNames(prefix string) (names, error) {
@@ -29,6 +29,7 @@ func newNames(prefix string) (names, error) {
 		bucket:   upper + "_PROGRESS",
 		command:  prefix + ".command",
 		servers:  prefix + ".servers",
+		told:     prefix + ".told",
 	}, nil
 }
 

@@ -63,26 +63,33 @@ func (b *Broker) Command(ctx context.Context, headers occamy.Headers) error {
 
 // Tell implements client.Teller.
 func (b *Broker) Tell(ctx context.Context, id string, headers occamy.Headers, body []byte) error {
-	h, err := b.controlHeaders(id, headers)
+	if err := b.checkControl(id, headers); err != nil {
+		return err
+	}
+	packed, err := packTold(b.cfg.Keys.TaskID, id, headers, body)
 	if err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("nats: %w", err)
 	}
-	err = b.nc.PublishMsg(&natsgo.Msg{Subject: b.names.control(id), Header: h, Data: body})
+	err = b.nc.PublishRequest(b.names.control(id), b.names.told, packed)
 	if errors.Is(err, natsgo.ErrMaxPayload) {
 		return fmt.Errorf("nats: %w: %w", occamy.ErrTooLarge, err)
 	}
 	return b.publishErrorOrNil(err)
 }
 
+func (b *Broker) checkControl(id string, headers occamy.Headers) error {
+	if err := b.usable(); err != nil {
+		return err
+	}
+	return errors.Join(broker.CheckID(id), broker.CheckHeaders(headers))
+}
+
 // controlHeaders checks a control message and returns its headers.
 func (b *Broker) controlHeaders(id string, headers occamy.Headers) (natsgo.Header, error) {
-	if err := b.usable(); err != nil {
-		return nil, err
-	}
-	if err := errors.Join(broker.CheckID(id), broker.CheckHeaders(headers)); err != nil {
+	if err := b.checkControl(id, headers); err != nil {
 		return nil, err
 	}
 	h, err := encodeHeaders(headers)
