@@ -14,7 +14,7 @@ MODULES     := $(patsubst %/go.mod,%,$(wildcard go.mod */go.mod))
 MODULES     := $(patsubst go.mod,.,$(MODULES))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race cover fuzz bench bench-once flood chaos chaos-short fmt vet lint ci clean
+.PHONY: help demo build test race cover fuzz bench bench-once flood chaos chaos-short proof fmt vet lint ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,9 @@ chaos: ## break things while requests run (BROKER=rabbitmq REQUESTS=600 FAULT=le
 chaos-short: ## the same in short, for each broker
 	@$(MAKE) --no-print-directory chaos REQUESTS=600 BROKER=nats
 	@$(MAKE) --no-print-directory chaos REQUESTS=600 BROKER=rabbitmq
+
+proof: ## kill masters, preempt assistants: what assist promises, with the counts (a short form is in the tests)
+	scripts/test -count=1 -v -timeout 20m -run 'Preempted|Killed|Stopped' ./assist/proof -args -kills 50 -stops 6 -preempts 60s
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')

@@ -58,7 +58,7 @@ func (a *assistant) Do(ctx context.Context) error {
 		a.lull.begin(a.h.cfg.HelpPeriod)
 		return fmt.Errorf("assist: an assistant for %q: %w", a.req.ID, err)
 	}
-	a.link.start(d, end)
+	a.link.start(ctx, d, end)
 
 	var reports sync.WaitGroup
 	reports.Go(func() { a.link.run(life) })

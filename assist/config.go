@@ -63,8 +63,9 @@ type Config struct {
 	// collected yet. Zero: 4,096.
 	Window int
 
-	// Buffer is how many bytes of units and results a master may hold before it
-	// hands out little more. Zero: 64 MiB.
+	// Buffer is how many bytes of units a master may hold, and how many of
+	// results that wait to be collected, and to be kept: beyond it, it hands out
+	// little more. Zero: 64 MiB.
 	Buffer int
 
 	// OnError is told of errors that end nothing, such as a message that did not
@@ -100,6 +101,9 @@ func set[T ~int | ~int64](field *T, value T) {
 
 // beat is how often an assistant says something.
 func (c *Config) beat() time.Duration { return max(c.LeaseTimeout/8, time.Millisecond) }
+
+// adoption is within what time assistants report to a new master.
+func (c *Config) adoption() time.Duration { return 2 * c.beat() }
 
 // Sized is a job that says for itself how many assistants it needs and can use,
 // in place of Config.Least and Config.Most and with the same meaning. It is asked

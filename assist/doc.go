@@ -48,6 +48,6 @@
 // error that wraps checkpoint.ErrSuperseded.
 //
 // The master keeps at most Config.Window units, and about Config.Buffer bytes of
-// them, however slow it collects. A unit, result or solution may be as large as
+// them and of their results, however slow it collects. A unit, result or solution may be as large as
 // the broker's messages; the error for a larger one says so.
 package assist

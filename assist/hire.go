@@ -21,6 +21,7 @@ type hiring struct {
 	replaced int               // how many were sent for again
 	wait     time.Time         // until when none is sent for
 	offered  int               // helpers that were offered and have not come
+	declined bool              // fewer were offered than the server asked for
 	offer    time.Time         // when the last one was
 	help     time.Time         // when the optional request was sent last
 }
@@ -102,27 +103,36 @@ func (c *crew) room() int {
 
 // expand returns up to n assistants for spare slots of the master's own server.
 func (c *crew) expand(n int) []occamy.Task {
-	if c.h.client == nil || c.lull.on() {
-		return nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.over:
-		return nil
-	case time.Since(c.hiring.offer) >= offerTime:
+	if time.Since(c.hiring.offer) >= offerTime {
 		c.hiring.offered = 0
 	}
-	if c.listening() {
-		n = min(n, c.room())
-	} else {
-		n = min(n, c.most-c.hiring.offered)
+	room := 0
+	switch {
+	case c.h.client == nil || c.lull.on() || c.over:
+	case c.listening():
+		room = c.room()
+	default:
+		room = c.most - c.hiring.offered
 	}
-	if n > 0 {
+	c.hiring.declined = room < n
+	if n = min(n, room); n > 0 {
 		c.hiring.offered += n
 		c.hiring.offer = time.Now()
 	}
 	return c.h.helpers(c.req, c.job, n, &c.lull)
+}
+
+// useMore has the server ask again when it was offered less than can be used now.
+func (c *crew) useMore(ctx context.Context) {
+	c.mu.Lock()
+	ask := c.hiring.declined && !c.lull.on() && c.room() > 0
+	c.hiring.declined = c.hiring.declined && !ask
+	c.mu.Unlock()
+	if ask {
+		occamy.AskAgain(ctx)
+	}
 }
 
 // hire sends for the assistants that are missing: a request for each that is
@@ -158,15 +168,15 @@ func (c *crew) hire(ctx context.Context, now time.Time) {
 		}
 	}
 	if help {
-		c.welcome(ctx, room, now.Add(3*period))
+		c.welcome(ctx, room)
 	}
 }
 
-// welcome sends the optional request.
-func (c *crew) welcome(ctx context.Context, room int, until time.Time) {
+// welcome sends the optional request. It has no deadline, which would also end
+// the assistant that is made of it; what starts too late finds no master.
+func (c *crew) welcome(ctx context.Context, room int) {
 	headers := c.headers()
 	headers[headerRoom] = strconv.Itoa(room)
-	headers[c.h.cfg.Keys.Deadline] = until.UTC().Format(time.RFC3339Nano)
 	err := c.h.client.Optional(ctx, broker.Request{
 		Kind: c.req.Kind, ID: c.req.ID + "/x", Headers: headers, Body: bytes.Clone(c.req.Body),
 	})

@@ -59,8 +59,11 @@ type link struct {
 	at    time.Time // when that came; at first, when the assistant began
 	seq   uint64    // of the last report
 	room  int
+	less  bool // of a root: it has offered fewer than it was asked for
 	ended bool // there is nothing left to do
 	end   context.CancelCauseFunc
+
+	askAgain func() // has the server ask the root for assistants; set by start
 }
 
 func (h *handler) newLink(master string, job wire.Job, from string) *link {
@@ -70,11 +73,13 @@ func (h *handler) newLink(master string, job wire.Job, from string) *link {
 // errNoWork: the master has nothing left to do, or is gone.
 var errNoWork = errors.New("assist: nothing left to do")
 
-// start has the link carry what d says, and end the assistant by end.
-func (l *link) start(d duty, end context.CancelCauseFunc) {
+// start has the link carry what d says, and end the assistant, whose context is
+// ctx, by end.
+func (l *link) start(ctx context.Context, d duty, end context.CancelCauseFunc) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.duty, l.end, l.at = d, end, time.Now()
+	l.askAgain = func() { occamy.AskAgain(ctx) }
 	l.wake()
 }
 
@@ -100,25 +105,35 @@ func (l *link) take(body []byte) error {
 	if d == nil {
 		return nil
 	}
-	seen := d.examine(&g)
+	if l.obey(d, &g, d.examine(&g)) {
+		l.askAgain()
+	}
+	return nil
+}
+
+// obey does what a grant says. It says whether there is more room for further
+// assistants than the root has offered.
+func (l *link) obey(d duty, g *wire.Grant, seen any) (room bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
-		return nil
+		return false
 	}
 	fresh := g.Epoch != l.epoch
 	if fresh && g.Epoch < l.epoch && time.Since(l.at) < l.h.cfg.LeaseTimeout {
-		return nil // a master that has been replaced and does not know it yet
+		return false // a master that has been replaced and does not know it yet
 	}
 	if !fresh && g.Seq <= l.heard {
-		return nil // it came twice
+		return false // it came twice
 	}
 	l.epoch, l.heard, l.at, l.room = g.Epoch, g.Seq, time.Now(), int(min(g.Room, mostMembers))
-	d.take(&g, seen, fresh)
+	d.take(g, seen, fresh)
 	if g.State == wire.End {
 		l.finish()
 	}
-	return nil
+	room = l.less && l.room > 0 && !l.ended
+	l.less = l.less && !room
+	return room
 }
 
 // finish ends the assistant. The caller holds the lock.
@@ -133,9 +148,12 @@ func (l *link) finish() {
 func (l *link) offer(n int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n = min(n, l.room); l.ended || n < 0 {
-		n = 0
+	has := l.room
+	if l.ended {
+		has = 0
 	}
+	l.less = has < n
+	n = max(min(n, has), 0)
 	l.room -= n // until the master says more
 	return n
 }

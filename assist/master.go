@@ -66,8 +66,9 @@ func (c *crew) tend(life context.Context, attempt int, progress func() []byte) {
 	for {
 		now := time.Now()
 		c.expire(now)
+		c.useMore(life)
 		// Those of an earlier attempt may be there still: they are heard of first.
-		if attempt <= 1 || now.Sub(begin) > 2*c.h.cfg.beat() {
+		if attempt <= 1 || now.Sub(begin) > c.h.cfg.adoption() {
 			c.hire(life, now)
 		}
 		if now.Sub(reported) >= progressEvery {

@@ -73,13 +73,21 @@ func countdowns(tasks *atomic.Int64) func(context.Context, occamy.Request) (assi
 	}
 }
 
+func searches(tasks *atomic.Int64, cfg assist.Config) func(client.Broker) occamy.Handler {
+	return func(b client.Broker) occamy.Handler {
+		cfg := cfg
+		cfg.Broker = b
+		return assist.Search(countdowns(tasks), cfg)
+	}
+}
+
 func TestASearchEndsAtItsTarget(t *testing.T) {
-	f := newFleet(t)
+	f := newFleet(t, inMemory(t))
 	var tasks atomic.Int64
-	cfg := assist.Config{Broker: f.broker, OnError: func(err error) { t.Log(err) }}
-	f.serve(2, assist.Search(countdowns(&tasks), cfg))
-	f.serve(2, assist.Search(countdowns(&tasks), cfg))
-	o, err := f.client.SubmitAndWait(t.Context(), client.Request{Kind: "squares", ID: "job", Body: []byte(`{"from":1000,"target":800,"step":10000000}`)}, func(p []byte) { t.Logf("%s", p) })
+	h := searches(&tasks, assist.Config{OnError: func(err error) { t.Log(err) }})
+	f.serve(2, h)
+	f.serve(2, h)
+	o, err := f.client.SubmitAndWait(t.Context(), client.Request{Kind: f.kind, ID: "job", Body: []byte(`{"from":1000,"target":800,"step":10000000}`)}, func(p []byte) { t.Logf("%s", p) })
 	var best int
 	if jsonErr := json.Unmarshal(o.Result, &best); err != nil || jsonErr != nil || best > 800 {
 		t.Errorf("got %s, %v, want at most 800", o.Result, err)
@@ -90,15 +98,15 @@ func TestASearchEndsAtItsTarget(t *testing.T) {
 }
 
 func TestASearchGoesOnFromItsBest(t *testing.T) {
-	f := newFleet(t)
+	f := newFleet(t, inMemory(t))
 	var tasks atomic.Int64
-	cfg := assist.Config{Broker: f.broker, Store: &checkpoint.Memory{}, OnError: func(err error) { t.Log(err) }}
-	_, stop := f.serve(1, assist.Search(countdowns(&tasks), cfg))
+	h := searches(&tasks, assist.Config{Store: &checkpoint.Memory{}, OnError: func(err error) { t.Log(err) }})
+	first := f.serve(1, h)
 	done := make(chan struct{})
 	progress := make(chan []byte, 100)
 	go func() {
 		defer close(done)
-		o, err := f.client.SubmitAndWait(t.Context(), client.Request{Kind: "squares", ID: "job", Body: []byte(`{"from":100,"step":10000000,"time":1500000000}`)}, func(p []byte) { progress <- p })
+		o, err := f.client.SubmitAndWait(t.Context(), client.Request{Kind: f.kind, ID: "job", Body: []byte(`{"from":100,"step":10000000,"time":1500000000}`)}, func(p []byte) { progress <- p })
 		t.Logf("%+v %s", o, o.Result)
 		if err != nil || o.Attempt != 2 && len(o.Result) == 0 {
 			t.Errorf("got %+v, %v", o, err)
@@ -113,9 +121,9 @@ func TestASearchGoesOnFromItsBest(t *testing.T) {
 			break
 		}
 	}
-	stop(0)
+	first.stop(0)
 	begin := time.Now()
-	f.serve(1, assist.Search(countdowns(&tasks), cfg))
+	f.serve(1, h)
 	<-done
 	if took := time.Since(begin); took > 1400*time.Millisecond || math.IsNaN(took.Seconds()) {
 		t.Errorf("the second attempt took %v, although the first has used time", took)

@@ -54,14 +54,17 @@ func (p *patient) Restore(state []byte) error {
 }
 
 func TestTheNextAttemptKnowsWhatAControlMessageChanged(t *testing.T) {
-	f := newFleet(t)
+	f := newFleet(t, inMemory(t))
 	began, told := make(chan struct{}, 2), make(chan struct{}, 1)
-	h := assist.Search(func(_ context.Context, r occamy.Request) (assist.SearchJob[int], error) {
-		p := &patient{countdown: countdown{tasks: new(atomic.Int64)}, began: began, told: told}
-		return p, json.Unmarshal(r.Body, &p.countdown)
-	}, assist.Config{Broker: f.broker, Store: &checkpoint.Memory{}, OnError: func(err error) { t.Log(err) }})
-	_, stop := f.serve(1, h)
-	if _, err := f.client.Submit(t.Context(), client.Request{Kind: "squares", ID: "job", Body: []byte(`{"from":1000000,"step":1000000}`)}); err != nil {
+	store := &checkpoint.Memory{}
+	h := func(b client.Broker) occamy.Handler {
+		return assist.Search(func(_ context.Context, r occamy.Request) (assist.SearchJob[int], error) {
+			p := &patient{countdown: countdown{tasks: new(atomic.Int64)}, began: began, told: told}
+			return p, json.Unmarshal(r.Body, &p.countdown)
+		}, assist.Config{Broker: b, Store: store, OnError: func(err error) { t.Log(err) }})
+	}
+	first := f.serve(1, h)
+	if _, err := f.client.Submit(t.Context(), client.Request{Kind: f.kind, ID: "job", Body: []byte(`{"from":1000000,"step":1000000}`)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.client.Control(t.Context(), "job", occamy.Headers{"target": "999000"}, nil); err != nil {
@@ -69,7 +72,7 @@ func TestTheNextAttemptKnowsWhatAControlMessageChanged(t *testing.T) {
 	}
 	<-began
 	<-told
-	stop(0)
+	first.stop(0)
 	f.serve(1, h)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

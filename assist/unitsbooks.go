@@ -16,7 +16,18 @@ type unitsBooks struct {
 	record func(i uint64, result []byte) // notes a result that counts, for the journal
 	fail   func(error)                   // ends the job; does not block
 
-	collected uint64 // results that Collect has taken
+	collected uint64    // results that Collect has taken
+	failed    bool      // the job has, so nothing is leased any more
+	takeover  time.Time // until when assistants of an earlier master may not have reported
+}
+
+// lease leases units. At a takeover, assistants that have not reported yet may
+// have the first ones.
+func (b *unitsBooks) lease(h ledger.Holder, n int, grant uint64) []wire.Unit {
+	if !b.takeover.IsZero() && time.Now().Before(b.takeover) {
+		return b.LeaseLast(h, n, grant)
+	}
+	return b.Lease(h, n, grant)
 }
 
 // lostGrant is after what time a grant that the assistant has not heard of is
@@ -28,11 +39,15 @@ func (b *unitsBooks) examine(*wire.Report) any { return nil }
 
 // report implements books.
 func (b *unitsBooks) report(m *member, r *wire.Report, _ any) (answer bool) {
+	heard := r.Heard
+	if r.Epoch != b.crew.epoch {
+		heard = 0
+	}
 	for _, res := range r.Results {
 		answer = true
 		if !res.Failed {
 			b.done(res.Index, res.Body)
-		} else if err := b.Failed(res.Index, m.Holder, string(res.Body)); err != nil {
+		} else if err := b.Failed(res.Index, m.Holder, heard, string(res.Body)); err != nil {
 			b.fail(err)
 		}
 	}
@@ -41,10 +56,6 @@ func (b *unitsBooks) report(m *member, r *wire.Report, _ any) (answer bool) {
 	}
 	if r.Seq <= m.reports {
 		return answer
-	}
-	heard := r.Heard
-	if r.Epoch != b.crew.epoch {
-		heard = 0
 	}
 	if heard < m.grants && time.Since(m.granted) > lostGrant {
 		heard = m.grants
@@ -64,6 +75,9 @@ func (b *unitsBooks) done(i uint64, result []byte) {
 
 // grant implements books.
 func (b *unitsBooks) grant(g *wire.Grant, m *member) bool {
+	if b.failed {
+		return false
+	}
 	n := min(m.want, b.part())
 	if n == 0 && b.Has(m.Holder) == 0 {
 		n = 1 // it would stand idle
@@ -74,7 +88,7 @@ func (b *unitsBooks) grant(g *wire.Grant, m *member) bool {
 	if m.small {
 		n = min(n, 1)
 	}
-	g.Units = b.Lease(m.Holder, n, g.Seq)
+	g.Units = b.lease(m.Holder, n, g.Seq)
 	for size, k := 0, 0; k < len(g.Units); k++ {
 		size += len(g.Units[k].Body)
 		if k > 0 && size > messageBytes {
@@ -109,7 +123,7 @@ func (b *unitsBooks) undo(g *wire.Grant, m *member) {
 }
 
 // idle implements books.
-func (b *unitsBooks) idle() bool { return b.Free() == 0 && !b.allTaken() }
+func (b *unitsBooks) idle() bool { return b.failed || b.Free() == 0 && !b.allTaken() }
 
 // allTaken says that there is no unit left that nobody has.
 func (b *unitsBooks) allTaken() bool {

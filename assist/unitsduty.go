@@ -158,7 +158,11 @@ func (d *unitsDuty) fill(r *wire.Report) (worth bool) {
 	}
 	now, size := time.Now(), 0
 	for _, o := range d.results {
-		if o.seq != 0 && now.Sub(o.at) < resend {
+		said := o.seq != 0 && now.Sub(o.at) < resend
+		if said && !o.Failed {
+			if len(r.Held) < wire.MaxUnits {
+				r.Held = append(r.Held, o.Index) // it may be on its way
+			}
 			continue
 		}
 		size += len(o.Body)
@@ -167,6 +171,9 @@ func (d *unitsDuty) fill(r *wire.Report) (worth bool) {
 			break
 		}
 		r.Results = append(r.Results, o.Result)
+		if said {
+			continue // a failure is said in each report, so that none is missed
+		}
 		o.seq, o.at = r.Seq, now
 		worth = true
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/assist/internal/journal"
@@ -81,6 +82,9 @@ func (m *unitsMaster) Do(ctx context.Context) error {
 	}
 	if err := m.restore(life); err != nil {
 		return m.stopped(ctx, err)
+	}
+	if m.req.Attempt > 1 {
+		m.units.takeover = time.Now().Add(m.h.cfg.adoption())
 	}
 	m.begin(ctx, m.claimed())
 	wake := context.AfterFunc(life, func() {
@@ -172,6 +176,7 @@ func (m *unitsMaster) claimed() uint64 {
 // fail ends the job. The caller holds the lock.
 func (m *unitsMaster) fail(err error) {
 	if m.err == nil {
+		m.units.failed = true
 		m.err = fmt.Errorf("assist: %w", err)
 		m.end(m.err)
 	}
@@ -285,7 +290,7 @@ func (m *unitsMaster) compute(life context.Context, job unitsJob) {
 			m.mu.Unlock()
 			return
 		}
-		u := m.units.Lease(self, 1, 0)[0]
+		u := m.units.lease(self, 1, 0)[0]
 		m.mu.Unlock()
 		result, err := job.compute(life, u.Body)
 		m.mu.Lock()
@@ -294,7 +299,7 @@ func (m *unitsMaster) compute(life context.Context, job unitsJob) {
 			m.units.done(u.Index, result)
 		case life.Err() != nil:
 		default:
-			if err := m.units.Failed(u.Index, self, reason(err)); err != nil {
+			if err := m.units.Failed(u.Index, self, 0, reason(err)); err != nil {
 				m.fail(err)
 			}
 		}

@@ -24,7 +24,7 @@ type Holder struct {
 // Config bounds a ledger.
 type Config struct {
 	Window  int  // units that are known and not collected, at most
-	Bytes   int  // of their bodies and results, above which little more is taken on
+	Bytes   int  // of their bodies, and of results, above which little more is taken on
 	Retries int  // how often a unit that failed runs again
 	Losses  int  // how often a unit may be with somebody who was lost
 	Ordered bool // results are collected in the order of the units
@@ -53,7 +53,9 @@ type Ledger struct {
 	ready  map[uint64][]byte   // results to collect
 	order  []uint64            // of ready, as they came; unused when Ordered
 	taken  uint64              // results that were collected
-	bytes  int                 // bodies of open, and ready
+	bodies int                 // bytes of open
+	wait   int                 // bytes of ready
+	result int                 // how large a result is, lately
 }
 
 type unit struct {
@@ -82,7 +84,7 @@ func (l *Ledger) Room() bool {
 	case l.next < l.done.low, l.next == l.done.low && !l.Collectable():
 		return true
 	}
-	return len(l.open)+len(l.ready) < l.cfg.Window && l.bytes < l.cfg.Bytes
+	return len(l.open)+len(l.ready) < l.cfg.Window && l.bodies+l.wait < l.cfg.Bytes
 }
 
 // Collectable says whether a result can be collected.
@@ -102,7 +104,7 @@ func (l *Ledger) Add(body []byte) {
 		return
 	}
 	l.open[i] = &unit{body: body}
-	l.bytes += len(body)
+	l.bodies += len(body)
 	heap.Push(&l.free, i)
 }
 
@@ -136,23 +138,24 @@ func (l *Ledger) Done() uint64 { return l.done.len() }
 // Complete says whether each unit's result was collected.
 func (l *Ledger) Complete() bool { return l.closed && l.taken == l.next }
 
-// Free is how many units may be leased now.
+// Free is how many units may be leased now: as many as have room for their
+// results. When nothing can be collected, the first unit without a result may be
+// leased in any case, since what waits may wait for it.
 func (l *Ledger) Free() int {
-	if l.full() {
-		if len(l.free) > 0 && l.free[0] == l.done.low {
-			return 1
-		}
+	n := len(l.free)
+	if n == 0 {
 		return 0
 	}
-	return len(l.free)
+	leased := len(l.open) - n
+	n = min(n, max((l.cfg.Bytes-l.wait)/max(l.result, 1)-leased, 0))
+	if n == 0 && l.free[0] == l.done.low && !l.Collectable() {
+		return 1
+	}
+	return n
 }
 
 // Untaken is how many units nobody has, whether they may be leased now or not.
 func (l *Ledger) Untaken() int { return len(l.free) }
-
-// full says whether too much waits to be collected. The first unit without a
-// result may be leased even then, since what waits may wait for it.
-func (l *Ledger) full() bool { return len(l.ready) > 0 && l.bytes >= l.cfg.Bytes }
 
 // Lease gives h up to n units, the first ones, with a grant of the given number.
 func (l *Ledger) Lease(h Holder, n int, grant uint64) []wire.Unit {
@@ -164,6 +167,20 @@ func (l *Ledger) Lease(h Holder, n int, grant uint64) []wire.Unit {
 	for k := range units {
 		i := heap.Pop(&l.free).(uint64)
 		units[k] = wire.Unit{Index: i, Body: l.open[i].body}
+		l.lease(i, h, grant)
+	}
+	return units
+}
+
+// LeaseLast is Lease of the last units that are free: those that are least likely
+// to be with somebody who has not said so yet.
+func (l *Ledger) LeaseLast(h Holder, n int, grant uint64) (units []wire.Unit) {
+	if l.Free() == 1 {
+		return l.Lease(h, n, grant) // it may be the one that all wait for
+	}
+	for n = min(n, l.Free()); len(units) < n; {
+		i := heap.Remove(&l.free, len(l.free)-1).(uint64)
+		units = append(units, wire.Unit{Index: i, Body: l.open[i].body})
 		l.lease(i, h, grant)
 	}
 	return units
@@ -197,7 +214,11 @@ func (l *Ledger) Result(i uint64, result []byte) bool {
 func (l *Ledger) count(i uint64, result []byte) {
 	l.done.add(i)
 	l.ready[i] = result
-	l.bytes += len(result)
+	l.wait += len(result)
+	if l.result == 0 {
+		l.result = len(result)
+	}
+	l.result += (len(result) - l.result) / 8
 	if !l.cfg.Ordered {
 		l.order = append(l.order, i)
 	}
@@ -206,7 +227,7 @@ func (l *Ledger) count(i uint64, result []byte) {
 // remove takes a unit out of those that have no result.
 func (l *Ledger) remove(i uint64) {
 	u := l.open[i]
-	l.bytes -= len(u.body)
+	l.bodies -= len(u.body)
 	if u.leased {
 		l.unlease(i)
 	} else {
@@ -238,12 +259,13 @@ func (l *Ledger) release(i uint64) {
 	}
 }
 
-// Failed notes that a unit failed where h computed it; the unit runs again, or
-// else the error says that it must not.
-func (l *Ledger) Failed(i uint64, h Holder, reason string) error {
+// Failed notes that a unit failed where h computed it, which has heard of all
+// grants up to the given one; the unit runs again, or else the error says that it
+// must not. It counts for the lease that h has, once, and not for an earlier one.
+func (l *Ledger) Failed(i uint64, h Holder, heard uint64, reason string) error {
 	u := l.open[i]
-	if u == nil || u.leased && u.holder != h {
-		return nil // it is done, or somebody else has it now
+	if u == nil || !u.leased || u.holder != h || u.grant > heard {
+		return nil
 	}
 	u.failures++
 	if u.failures > l.cfg.Retries {
@@ -335,7 +357,7 @@ func (l *Ledger) Collect() (i uint64, result []byte, ok bool) {
 		l.order = l.order[1:]
 	}
 	delete(l.ready, i)
-	l.bytes -= len(result)
+	l.wait -= len(result)
 	l.taken++
 	return i, result, true
 }

@@ -65,6 +65,12 @@ func TestUnitsAreLeasedOnceInOrder(t *testing.T) {
 	}
 }
 
+func TestTheLastUnitsCanBeLeased(t *testing.T) {
+	l := with(5, Config{})
+	wantUnits(t, l.LeaseLast(ann, 2, 1), 4, 3)
+	wantUnits(t, l.Lease(bob, 9, 1), 0, 1, 2)
+}
+
 func TestWhatIsHandedBackIsLeasedFirst(t *testing.T) {
 	l := with(5, Config{})
 	l.Lease(ann, 3, 1)
@@ -136,7 +142,7 @@ func TestAUnitThatFailsRunsAgainSoOften(t *testing.T) {
 	l := with(1, Config{Retries: 2})
 	for range 2 {
 		l.Lease(ann, 1, 1)
-		if err := l.Failed(0, ann, "no luck"); err != nil {
+		if err := l.Failed(0, ann, 1, "no luck"); err != nil {
 			t.Fatal(err)
 		}
 		if l.Free() != 1 {
@@ -144,12 +150,33 @@ func TestAUnitThatFailsRunsAgainSoOften(t *testing.T) {
 		}
 	}
 	l.Lease(ann, 1, 1)
-	if err := l.Failed(0, bob, "not its"); err != nil {
+	if err := l.Failed(0, bob, 1, "not its"); err != nil {
 		t.Errorf("a failure of somebody who does not have it: %v", err)
 	}
 	var failed *UnitError
-	if err := l.Failed(0, ann, "no luck"); !errors.As(err, &failed) || failed.Index != 0 || failed.Runs != 3 || failed.Reason != "no luck" {
+	if err := l.Failed(0, ann, 1, "no luck"); !errors.As(err, &failed) || failed.Index != 0 || failed.Runs != 3 || failed.Reason != "no luck" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A report may come twice, or late.
+func TestAFailureCountsOnce(t *testing.T) {
+	l := with(1, Config{Retries: 1})
+	l.Lease(ann, 1, 1)
+	for range 3 {
+		if err := l.Failed(0, ann, 1, "no luck"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Lease(ann, 1, 2)
+	if err := l.Failed(0, ann, 1, "no luck"); err != nil {
+		t.Errorf("it is taken for a failure of the next run: %v", err)
+	}
+	if l.Free() != 0 {
+		t.Error("the next run is forgotten")
+	}
+	if err := l.Failed(0, ann, 2, "no luck"); err == nil {
+		t.Error("the second failure does not count")
 	}
 }
 
@@ -204,12 +231,42 @@ func TestTheWindowBoundsWhatIsKnown(t *testing.T) {
 		t.Errorf("%d units", n)
 	}
 	l.Result(0, []byte("12345678901234567890"))
-	if l.Room() || l.Free() != 1 {
-		t.Errorf("room %v, %d free, although 22 bytes wait: want the first unit alone", l.Room(), l.Free())
+	if l.Room() || l.Free() != 0 {
+		t.Errorf("room %v, %d free, although 20 bytes wait to be collected", l.Room(), l.Free())
 	}
 	collect(l)
-	if !l.Room() || l.Free() != 2 {
-		t.Errorf("room %v, %d free", l.Room(), l.Free())
+	if !l.Room() || l.Free() != 1 {
+		t.Errorf("room %v, %d free, want one, as its result may be as large", l.Room(), l.Free())
+	}
+}
+
+// Large units are leased however many bytes they have: what is bounded is what
+// comes back.
+func TestLargeUnitsAndSmallResults(t *testing.T) {
+	l := with(0, Config{Window: 100, Bytes: 100})
+	for l.Room() {
+		l.Add(make([]byte, 20))
+	}
+	l.Lease(ann, 1, 1)
+	l.Result(0, make([]byte, 10))
+	collect(l)
+	if n := l.Free(); n != 4 {
+		t.Errorf("%d free, want all", n)
+	}
+}
+
+// With results in order, the one that all wait for may always be leased.
+func TestTheUnitThatAllWaitForMayBeLeased(t *testing.T) {
+	l := with(5, Config{Bytes: 10, Ordered: true})
+	l.Lease(ann, 1, 1)
+	l.Lease(bob, 2, 1)
+	l.Result(1, make([]byte, 20))
+	if n := l.Free(); n != 0 {
+		t.Errorf("%d free, while the buffer is full", n)
+	}
+	l.Return(ann)
+	if n := l.Free(); n != 1 {
+		t.Errorf("%d free, want the first unit", n)
 	}
 }
 
@@ -297,7 +354,7 @@ func TestAnyCourseOfEvents(t *testing.T) {
 				}
 			case 6:
 				if i, ok := pick(); ok {
-					_ = l.Failed(i, h, "")
+					_ = l.Failed(i, h, 1, "")
 				}
 			case 7:
 				switch random.IntN(4) {
@@ -324,8 +381,8 @@ func TestAnyCourseOfEvents(t *testing.T) {
 			}
 			check(t, l)
 		}
-		if uint64(len(collected)) != total || l.bytes != 0 || len(l.leases) != 0 {
-			t.Errorf("seed %d: %d of %d collected, %d bytes left, leases %v", seed, len(collected), total, l.bytes, l.leases)
+		if uint64(len(collected)) != total || l.bodies+l.wait != 0 || len(l.leases) != 0 {
+			t.Errorf("seed %d: %d of %d collected, %d bytes left, leases %v", seed, len(collected), total, l.bodies+l.wait, l.leases)
 		}
 	}
 }
@@ -349,7 +406,7 @@ func check(t *testing.T, l *Ledger) {
 	for _, is := range l.leases {
 		leased -= len(is)
 	}
-	if bytes != l.bytes || leased != 0 {
-		t.Fatalf("%d bytes, noted are %d; %d leases too many", bytes, l.bytes, -leased)
+	if bytes != l.bodies+l.wait || leased != 0 {
+		t.Fatalf("%d bytes, noted are %d; %d leases too many", bytes, l.bodies+l.wait, -leased)
 	}
 }
