@@ -95,7 +95,7 @@ func (c *consumer) run(ctx context.Context) error {
 		}
 	})
 	rest.Go(func() { c.heed(ctx) })
-	if len(c.lanes) > 1 && c.slots > len(c.lanes) {
+	if len(c.lanes) > 1 {
 		rest.Go(func() { c.keepBalance(ctx) })
 	}
 	<-ctx.Done()
@@ -254,11 +254,12 @@ func (c *consumer) keepBalance(ctx context.Context) {
 // as much.
 func (c *consumer) balance() {
 	claims := make([]claim, len(c.lanes))
-	free := max(c.slots, len(c.lanes))
+	out := 0
 	for i, l := range c.lanes {
 		claims[i] = l.claim()
-		free -= max(l.held(), claims[i].credit)
+		out += max(l.held(), claims[i].credit)
 	}
+	free := total(c.slots, claims) - out
 	restless := false
 	for i, want := range share(c.slots, claims) {
 		l, has := c.lanes[i], claims[i].credit

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/checkpoint"
@@ -31,6 +33,8 @@ const (
 	checkpointNATS = "nats"
 	checkpointNone = "none"
 	checkpointDir  = "dir:"
+
+	leastAge = time.Minute // else progress goes while a task saves it
 
 	checkpointHint = "nats (with a NATS broker), dir:PATH, postgres://USER@HOST/DATABASE or none"
 )
@@ -69,8 +73,8 @@ func (c checkpointConfig) check(onNATS bool) error {
 		return usage("there are a password and a password file for --checkpoint", "choose one; flags, OCCAMY_CHECKPOINT_… in the environment and the config file all count")
 	case (c.CheckpointPassword != "" || c.CheckpointPasswordFile != "") && !c.isPostgres():
 		return usage("there is a checkpoint password, and no database", "--checkpoint postgres://USER@HOST/DATABASE names it")
-	case c.CheckpointAge < 0:
-		return usage("checkpoint_age is below zero", "for instance \"168h\"")
+	case c.CheckpointAge != 0 && time.Duration(c.CheckpointAge) < leastAge:
+		return usage("checkpoint_age is shorter than "+leastAge.String(), "for instance \"168h\"")
 	case c.Checkpoint == checkpointNATS && !onNATS:
 		return usage("--checkpoint nats needs a NATS broker", "dir:PATH, postgres://USER@HOST/DATABASE or none")
 	case c.Checkpoint == "", c.Checkpoint == checkpointNATS, c.Checkpoint == checkpointNone, c.isPostgres():
@@ -83,7 +87,8 @@ func (c checkpointConfig) check(onNATS bool) error {
 
 // openCheckpoint opens the store for the progress of tasks; nil where there is
 // none. That of a NATS broker, when nobody asked for it, is opened by its first
-// use, so that an account without the right to have one serves all the same.
+// use, and memory stands in where it is refused: an account without the right to
+// have one serves all the same.
 func (a *app) openCheckpoint(ctx context.Context, c serveConfig, b broker.Broker) (store checkpoint.Store, hangUp func(), err error) {
 	hangUp = func() {}
 	nc := connOf(b)
@@ -106,7 +111,14 @@ func (a *app) openCheckpoint(ctx context.Context, c serveConfig, b broker.Broker
 	case place == checkpointNone, place == "" && nc == nil:
 		return nil, hangUp, nil
 	case place == "":
-		return &lazyStore{open: bucket}, hangUp, nil
+		return &lazyStore{open: bucket, refused: func(err error) checkpoint.Store {
+			if !isRefusal(err, nc.IsConnected()) {
+				return nil
+			}
+			a.note("tasks keep their progress in memory, which the next attempt on another server does not have: "+err.Error(),
+				"--checkpoint says where else they keep it, or none")
+			return checkpoint.NewMemory(checkpoint.Options{MaxAge: time.Duration(c.CheckpointAge)})
+		}}, hangUp, nil
 	case place == checkpointNATS:
 		store, err = bucket(ctx)
 	case c.isPostgres():
@@ -147,10 +159,24 @@ func connOf(b broker.Broker) *natsgo.Conn {
 	return nil
 }
 
+// isRefusal tells whether NATS will not have a bucket, rather than not yet. It
+// does not answer who has no right to ask.
+func isRefusal(err error, connected bool) bool {
+	var api *jetstream.APIError
+	switch {
+	case errors.As(err, &api):
+		return api.Code != http.StatusServiceUnavailable
+	case errors.Is(err, natskv.ErrMissing):
+		return true
+	}
+	return connected && errors.Is(err, context.DeadlineExceeded)
+}
+
 // lazyStore is a store that is opened by its first use, and by the next one
 // when that has failed.
 type lazyStore struct {
-	open func(ctx context.Context) (checkpoint.Store, error)
+	open    func(ctx context.Context) (checkpoint.Store, error)
+	refused func(error) checkpoint.Store // what stands in for it from then on; nil: nothing yet. Called under mu
 
 	mu    sync.Mutex
 	store checkpoint.Store // nil: not open; guarded by mu
@@ -165,13 +191,19 @@ func (l *lazyStore) get(ctx context.Context) (checkpoint.Store, error) {
 		return store, nil
 	}
 	store, err := l.open(ctx)
-	if err != nil {
-		return nil, err
+	if err != nil && ctx.Err() != nil {
+		return nil, err // which says nothing of the store
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.store == nil && err != nil {
+		store = l.refused(err)
+	}
 	if l.store == nil {
 		l.store = store
+	}
+	if l.store == nil {
+		return nil, err
 	}
 	return l.store, nil
 }

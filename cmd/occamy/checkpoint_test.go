@@ -21,6 +21,10 @@ func TestServeRefusesAPlaceForCheckpointsThatItCannotUse(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`{"checkpoint": "nats", "checkpoint_password": "`+secret+`"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	short := filepath.Join(t.TempDir(), "short")
+	if err := os.WriteFile(short, []byte(`{"checkpoint_age": "1ns"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		name string
 		env  map[string]string
@@ -28,6 +32,7 @@ func TestServeRefusesAPlaceForCheckpointsThatItCannotUse(t *testing.T) {
 		code int
 	}{
 		{"unknown", nil, []string{"--checkpoint", "redis://" + secret + "@x"}, exitUsage},
+		{"an age too short to save again", nil, []string{"--config", short}, exitUsage},
 		{"no directory", nil, []string{"--checkpoint", "dir:"}, exitUsage},
 		{"unknown, in the environment", map[string]string{"OCCAMY_CHECKPOINT": "s3:" + secret}, nil, exitUsage},
 		{"a password without a database", nil, []string{"--config", file}, exitUsage},
@@ -130,6 +135,38 @@ func TestWithoutNATSThereAreNoCheckpointsUnlessAskedFor(t *testing.T) {
 	}
 }
 
+// Nobody has asked for checkpoints, so a NATS that will not keep them is served
+// all the same.
+func TestMemoryStandsInForABucketThatIsRefused(t *testing.T) {
+	s := serveEmbedded(t, t.TempDir())
+	b, err := nats.Open(t.Context(), nats.Config{URL: s.Broker})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	for name, c := range map[string]serveConfig{
+		"an operator has made none": {settings: settings{Prefix: "other", NoCreate: true}},
+		"there are too few servers": {settings: settings{Prefix: "other", Replicas: 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var told strings.Builder
+			store, hangUp, err := (&app{stderr: &told}).openCheckpoint(t.Context(), c, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer hangUp()
+			for range 2 {
+				if _, err := store.Save(t.Context(), "key", nil); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := oneLineWithHint(told.String()); err != nil || !strings.Contains(told.String(), "in memory") {
+				t.Errorf("told %q: %v", told.String(), err)
+			}
+		})
+	}
+}
+
 func TestAStoreIsOpenedByItsFirstUseThatSucceeds(t *testing.T) {
 	opened, broken := 0, errors.New("not yet")
 	l := &lazyStore{open: func(context.Context) (checkpoint.Store, error) {
@@ -137,7 +174,7 @@ func TestAStoreIsOpenedByItsFirstUseThatSucceeds(t *testing.T) {
 			return nil, broken
 		}
 		return &checkpoint.Memory{}, nil
-	}}
+	}, refused: func(error) checkpoint.Store { return nil }}
 	if _, err := l.Save(t.Context(), "key", nil); !errors.Is(err, broken) {
 		t.Errorf("Save: %v", err)
 	}

@@ -80,7 +80,7 @@ func testWith(dir string, m mistake) (string, error) {
 	if err := os.WriteFile(file, text, 0o666); err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "test", "-overlay", file, "-vet=off", "-count=1", "-short",
+	out, err := exec.Command("go", "test", "-overlay", file, "-vet=off", "-count=1", "-short", "-ldflags=-s -w",
 		"-timeout=60s", "-run=^(TestR[0-9].*|TestOracle|TestWalk)$/^(r[0-9].*|part.*|small)$", ".").CombinedOutput()
 	return string(out), err
 }
