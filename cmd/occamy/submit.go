@@ -38,7 +38,13 @@ cancelled.
 
 With --json it prints {"id","status"}, and after --wait also "result", or
 "reason" of a rejection. A result that is JSON is embedded as it is, other text
-as a string; what is not UTF-8 is in "result_base64".`,
+as a string; what is not UTF-8 is in "result_base64".
+
+What 'occamy serve' makes of headers and body:
+  route   body: a TSPLIB instance; headers: time-limit (default 10s), target (a
+          length that is good enough)
+  price   headers: average (arithmetic or geometric), dates, spot, strike, rate,
+          volatility, years, paths, seed; no body`,
 		Example: `  occamy submit route --file berlin52.tsp --header time-limit=5s --wait
   occamy submit route --file - --deadline 10m < berlin52.tsp
   occamy submit price --header average=geometric --header paths=50000000 --wait`,
