@@ -51,7 +51,7 @@ What 'occamy serve' makes of headers and body:
 		Args: takes("KIND"),
 	}
 	o.flags(cmd.Flags())
-	cmd.Flags().StringVar(&o.id, "id", "", "the request's `ID`; one is made without it")
+	cmd.Flags().StringVar(&o.id, "id", "", "the request's `ID`; one is made without it. On NATS, of requests with one ID within two minutes only the first counts")
 	cmd.Flags().BoolVarP(&o.wait, "wait", "w", false, "wait for the outcome")
 	cmd.Flags().BoolVar(&o.optional, "optional", false, "send an optional request: help that is welcome where there is room")
 	cmd.Flags().BoolVar(&o.noCheck, "no-check", false, "do not ask servers first whether they know the kind")
