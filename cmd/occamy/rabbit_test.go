@@ -55,7 +55,7 @@ func rabbitWorld(t *testing.T) map[string]string {
 		for _, kind := range newMux(assist.Config{}).Kinds() {
 			queues = append(queues, "request."+kind, "dead."+kind)
 		}
-		for i := range 16 {
+		for i := range 32 {
 			queues = append(queues, fmt.Sprint("outcomes.", i))
 		}
 		for _, name := range queues {
