@@ -172,7 +172,7 @@ func (c Config) withDefaults() (Config, error) {
 		seenKind[k] = true
 	}
 	if c.Slots < 1 || c.Slots > maxSlots {
-		bad("Slots is %d; want 1 to %d", c.Slots, maxSlots)
+		bad("Slots is %d; want 1 to %d, or 0 for the CPUs", c.Slots, maxSlots)
 	}
 	if c.Headroom < 0 || c.Headroom >= max(c.Slots, 1) {
 		bad("Headroom is %d; want 0 to Slots - 1", c.Headroom)

@@ -129,7 +129,7 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// occamy: invalid config: Handler is nil; set one, for instance a *Mux
-	// Slots is -1; want 1 to 1048576
+	// Slots is -1; want 1 to 1048576, or 0 for the CPUs
 }
 
 func ExampleMux() {

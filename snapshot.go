@@ -23,9 +23,12 @@ type Snapshot struct {
 	Waiting    int        `json:"waiting"` // requests that wait for a stopping task
 	Held       int        `json:"held"`    // messages beyond the capacity, unsettled
 	Backlog    int        `json:"backlog"` // optional requests set aside
-	Capacity   int        `json:"capacity"`
-	Headroom   int        `json:"headroom"` // slots that expansion leaves empty for requests
-	Draining   bool       `json:"draining"`
+	// Capacity is how many more requests there is room for, less those that a
+	// source has asked its broker for already: with one that pulls ahead, such as
+	// NATS, it is 0 while slots are empty.
+	Capacity int  `json:"capacity"`
+	Headroom int  `json:"headroom"` // slots that expansion leaves empty for requests
+	Draining bool `json:"draining"`
 	// Preemptions counts the tasks stopped for a request or a task of higher
 	// status since the server was made.
 	Preemptions uint64 `json:"preemptions"`

@@ -12,6 +12,9 @@
 //
 //	mux.Add("render", assist.Units(newRender, assist.Config{Broker: broker, Store: store}))
 //
+// A job with the method Control ([occamy.Controller]) gets the control messages
+// for its request, on the value for the books.
+//
 // # Where assistants come from
 //
 // For the assistants that a job needs (Config.Least), the master sends request
@@ -48,6 +51,6 @@
 // error that wraps checkpoint.ErrSuperseded.
 //
 // The master keeps at most Config.Window units, and about Config.Buffer bytes of
-// them and of their results, however slow it collects. A unit, result or solution may be as large as
-// the broker's messages; the error for a larger one says so.
+// them and of their results, however slow it collects. A unit, result or solution
+// may be as large as the broker's messages; the error for a larger one says so.
 package assist

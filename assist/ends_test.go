@@ -56,15 +56,18 @@ func cancelled(t *testing.T, p place) {
 func failed(t *testing.T, p place) {
 	f := newFleet(t, p)
 	var r running
+	var fails atomic.Bool
 	h := plays(assist.Config{Least: 1, Retries: -1}, func(occamy.Request) *play {
-		return &play{n: 100, compute: func(ctx context.Context, u []byte) ([]byte, error) {
-			if string(u) == "0" {
-				for r.Load() < 3 && ctx.Err() == nil {
-					time.Sleep(time.Millisecond)
+		return &play{n: 100, compute: func(ctx context.Context, _ []byte) ([]byte, error) {
+			r.Add(1)
+			defer r.Add(-1)
+			for ctx.Err() == nil {
+				if r.Load() == 4 && fails.CompareAndSwap(false, true) { // all slots compute
+					return nil, errors.New("bad luck")
 				}
-				return nil, errors.New("bad luck")
+				_ = pause(ctx, time.Millisecond)
 			}
-			return r.compute(ctx, u)
+			return nil, context.Cause(ctx)
 		}}
 	})
 	f.serve(2, h)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,12 +61,20 @@ type fleet struct {
 	kind   string
 	broker broker.Broker
 	client *client.Client
+
+	mu   sync.Mutex
+	over bool // the test is, so nothing is logged; guarded by mu
 }
 
 func newFleet(t *testing.T, p place) *fleet {
 	t.Helper()
 	f := &fleet{place: p, t: t, kind: "job-" + rand.Text()[:8], broker: p.connect(t)}
 	f.client = client.New(f.broker)
+	t.Cleanup(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.over = true
+	})
 	t.Cleanup(func() { f.close(f.broker) })
 	return f
 }
@@ -112,8 +121,15 @@ func (f *fleet) serve(slots int, handler func(client.Broker) occamy.Handler) *se
 	return is
 }
 
-// RecordError implements occamy.ErrorMonitor.
-func (f *fleet) RecordError(err error) { f.t.Logf("recorded: %v", err) }
+// RecordError implements occamy.ErrorMonitor. A server may call it still when it
+// has been shut down.
+func (f *fleet) RecordError(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.over {
+		f.t.Logf("recorded: %v", err)
+	}
+}
 
 // run submits a request and waits for its end.
 func (f *fleet) run(id, body string) (occamy.Outcome, error) {

@@ -75,6 +75,13 @@
 //	$JS.API.STREAM.CREATE.OCCAMY_REQUESTS, and the same of the other three
 //	$JS.API.CONSUMER.CREATE.OCCAMY_REQUESTS.>
 //
+// With jobs of package assist a server also publishes to
+//
+//	occamy.optional.*, occamy.control.*, $JS.API.STREAM.MSG.GET.OCCAMY_OUTCOMES
+//
+// and the serve of the occamy command to these and occamy.servers. What
+// checkpoints need is listed in package checkpoint/natskv.
+//
 // A client publishes to
 //
 //	occamy.request.*, occamy.optional.*, occamy.control.*, occamy.command, occamy.servers

@@ -152,6 +152,9 @@ func (m *message) Reject(ctx context.Context, requeue bool) error {
 	return m.RejectFor(ctx, "rejected")
 }
 
+// maxDelay is one that a moment in nanoseconds can have behind it.
+const maxDelay = 100 * 365 * 24 * time.Hour
+
 // RequeueAfter publishes a copy, which bears the counts of this one and the
 // moment before which nobody runs it, and then removes the original.
 func (m *message) RequeueAfter(ctx context.Context, delay time.Duration) error {
@@ -164,7 +167,7 @@ func (m *message) RequeueAfter(ctx context.Context, delay time.Duration) error {
 		h[hdrOrigin] = []string{m.key}
 	}
 	if delay > 0 {
-		h[hdrNotBefore] = []string{strconv.FormatInt(time.Now().Add(delay).UnixNano(), 10)}
+		h[hdrNotBefore] = []string{strconv.FormatInt(time.Now().Add(min(delay, maxDelay)).UnixNano(), 10)}
 	}
 	err := m.lease.hold(ctx, func(ctx context.Context) error {
 		return m.b.publish(ctx, requestsStream, m.raw.Subject, "copy."+m.delivery.String(), h, m.raw.Data, 0)

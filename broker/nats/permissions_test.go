@@ -32,6 +32,7 @@ var (
 		"$JS.API.STREAM.PURGE.KV_OCCAMY_PROGRESS",
 	}
 	serverSubscribes = []string{"occamy.control.*", "occamy.optional.*", "occamy.command", "occamy.servers"}
+	assistPublishes  = []string{"occamy.optional.*", "occamy.control.*", "$JS.API.STREAM.MSG.GET.OCCAMY_OUTCOMES", "occamy.servers"}
 	serverCreates    = []string{
 		"$JS.API.STREAM.CREATE.OCCAMY_REQUESTS", "$JS.API.STREAM.CREATE.OCCAMY_DEAD",
 		"$JS.API.STREAM.CREATE.OCCAMY_OUTCOMES", "$JS.API.STREAM.CREATE.KV_OCCAMY_PROGRESS",
@@ -53,7 +54,7 @@ func TestThePackageCommentListsThePermissions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, list := range [][]string{serverPublishes, serverSubscribes, serverCreates, clientPublishes, clientSubscribes} {
+	for _, list := range [][]string{serverPublishes, serverSubscribes, assistPublishes, serverCreates, clientPublishes, clientSubscribes} {
 		for _, subject := range list {
 			stem := subject[:strings.LastIndexByte(subject, '.')+1] // "the same of" others stands for the rest
 			if !strings.Contains(string(text), stem) || !strings.Contains(string(text), subject[len(stem):]) {

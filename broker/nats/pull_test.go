@@ -1,6 +1,7 @@
 package nats_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -113,6 +114,23 @@ func TestDelayedRequeuesAreNoCrashes(t *testing.T) {
 	if dead, err := b.DeadLetters(within(t), 0); err != nil || len(dead) > 0 {
 		t.Errorf("dead letters: %v, %v", dead, err)
 	}
+}
+
+func TestTheLongestDelayIsOne(t *testing.T) {
+	s := startServer(t, embedded.Config{})
+	b := open(t, nats.Config{URL: s.URL()})
+	c := consume(t, b, 1, "k")
+	submit(t, b, "k", "delayed")
+	if err := c.next(t).(occamy.DelayedRequeuer).RequeueAfter(within(t), math.MaxInt64); err != nil {
+		t.Fatal(err)
+	}
+	submit(t, b, "k", "next")
+	c.Free(1)
+	m := c.next(t)
+	if id := idOf(m); id != "next" {
+		t.Errorf("%q came at once", id)
+	}
+	ack(t, m)
 }
 
 func TestWorldsOnOneServerDoNotMeet(t *testing.T) {

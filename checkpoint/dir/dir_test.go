@@ -112,6 +112,20 @@ func TestOpenRemovesWhatACrashLeft(t *testing.T) {
 	}
 }
 
+func TestAFileOfAnySizeIsDamaged(t *testing.T) {
+	root := t.TempDir()
+	s := open(t, root, dir.Options{})
+	if _, err := s.Save(t.Context(), "key", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(fileOf(root, "key"), 1<<42); err != nil { // with a hole, on any disk
+		t.Fatal(err)
+	}
+	if _, err := s.Load(t.Context(), "key"); !errors.Is(err, dir.ErrDamaged) {
+		t.Errorf("Load: %v", err)
+	}
+}
+
 // A disk that is full takes no file, and must not stay full for that.
 func TestWhatIsThereIsRemovedWhereNothingCanBeWritten(t *testing.T) {
 	root := t.TempDir()

@@ -72,6 +72,10 @@ func (s *Store) read(name string) (file, error) {
 	if err != nil {
 		return file{}, err
 	}
+	most := int64(max(s.opts.MaxValue, checkpoint.DefaultMaxValue)) // the limit may have been higher once
+	if s.opts.MaxValue >= 0 && info.Size() > fileHead+checkpoint.MaxKey+most+fileTail {
+		return file{}, fmt.Errorf("%w: %s has %d bytes", ErrDamaged, path, info.Size())
+	}
 	b := make([]byte, info.Size())
 	if _, err := f.ReadAt(b, 0); err != nil {
 		return file{}, err

@@ -11,6 +11,14 @@
 //
 // A value and its headers are one message, so it may be as large as the
 // server's max_payload, 1 MB by default, less 256 bytes.
+//
+// An account needs to publish to
+//
+//	$KV.OCCAMY_CHECKPOINTS.*
+//	$JS.API.STREAM.INFO.KV_OCCAMY_CHECKPOINTS, and the same with STREAM.MSG.GET and STREAM.PURGE
+//	$JS.API.STREAM.CREATE.KV_OCCAMY_CHECKPOINTS, without NoCreate
+//
+// and to subscribe to its inboxes.
 package natskv
 
 import (

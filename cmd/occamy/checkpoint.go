@@ -108,7 +108,11 @@ func (a *app) openCheckpoint(ctx context.Context, c serveConfig, b broker.Broker
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	switch place := c.Checkpoint; {
-	case place == checkpointNone, place == "" && nc == nil:
+	case place == checkpointNone:
+		return nil, hangUp, nil
+	case place == "" && nc == nil:
+		a.note("a request that moves to another server begins anew: nothing keeps its progress",
+			"--checkpoint dir:PATH (one machine) or postgres://USER@HOST/DATABASE keeps it; none says that it is meant")
 		return nil, hangUp, nil
 	case place == "":
 		return &lazyStore{open: bucket, refused: func(err error) checkpoint.Store {

@@ -120,13 +120,18 @@ func TestCheckpointsStandInTheBucketOfTheBroker(t *testing.T) {
 }
 
 func TestWithoutNATSThereAreNoCheckpointsUnlessAskedFor(t *testing.T) {
-	a, ctx := new(app), t.Context()
+	var told strings.Builder
+	a, ctx := &app{stderr: &told}, t.Context()
 	for place, want := range map[string]bool{"": false, checkpointNone: false, "dir:" + t.TempDir(): true} {
+		told.Reset()
 		store, hangUp, err := a.openCheckpoint(ctx, serveConfig{checkpointConfig: checkpointConfig{Checkpoint: place}}, &fakeBroker{})
 		if err != nil || (store != nil) != want {
 			t.Errorf("%q: %v, %v", place, store, err)
 		}
 		hangUp()
+		if warned := strings.Contains(told.String(), "begins anew"); warned != (place == "") {
+			t.Errorf("%q: it says %q", place, told.String())
+		}
 	}
 	_, _, err := a.openCheckpoint(ctx, serveConfig{checkpointConfig: checkpointConfig{Checkpoint: checkpointNATS}}, &fakeBroker{})
 	var f *failure

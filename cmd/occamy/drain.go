@@ -23,7 +23,10 @@ func (a *app) resumeVerb() *cobra.Command {
 // serverVerb is a verb that sends a command to one server, which must be one
 // of those that answer.
 func (a *app) serverVerb(name, short string, send func(*client.Client, context.Context, string) error) *cobra.Command {
-	cmd := &cobra.Command{Use: name + " SERVER", Short: short, Args: takes("SERVER")}
+	cmd := &cobra.Command{
+		Use: name + " SERVER", Short: short, Args: takes("SERVER"),
+		Long: short + ".\n\nSERVER is its name, as 'occamy status' shows it. It fails when that server does not\nanswer.",
+	}
 	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c session, args []string) error {
 		servers, err := c.Servers(ctx, answerTime)
 		if err != nil {

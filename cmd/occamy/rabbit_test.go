@@ -55,7 +55,7 @@ func rabbitWorld(t *testing.T) map[string]string {
 		for _, kind := range newMux(assist.Config{}).Kinds() {
 			queues = append(queues, "request."+kind, "dead."+kind)
 		}
-		for i := range 16 {
+		for i := range 32 {
 			queues = append(queues, fmt.Sprint("outcomes.", i))
 		}
 		for _, name := range queues {
@@ -92,8 +92,8 @@ func TestRabbitServeAndSubmit(t *testing.T) {
 	if code := s.end(t); code != exitOK {
 		t.Errorf("exit status %d after an interrupt", code)
 	}
-	if n := strings.Count(s.errs.String(), "\n"); n != 2 {
-		t.Errorf("it says %q; want that it stops, that it has, and nothing else", s.errs)
+	if n := strings.Count(s.errs.String(), "\n"); n != 3 {
+		t.Errorf("it says %q; want that nothing keeps progress, that it stops, that it has, and nothing else", s.errs)
 	}
 }
 

@@ -24,7 +24,7 @@ With --json it prints what 'submit --wait --json' does.`,
 	return a.clientVerb(cmd, verb{do: func(ctx context.Context, c session, args []string) error {
 		o, err := c.Result(ctx, args[0])
 		if errors.Is(err, broker.ErrNotFound) {
-			return hinted(fmt.Errorf("no outcome of a request %s", quote(args[0])), "it may not have ended: 'occamy status' shows what runs")
+			return hinted(fmt.Errorf("no outcome of a request %s", quote(args[0])), "it may not have ended: 'occamy status --tasks' shows what runs")
 		}
 		if err != nil {
 			return err

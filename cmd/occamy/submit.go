@@ -38,14 +38,20 @@ cancelled.
 
 With --json it prints {"id","status"}, and after --wait also "result", or
 "reason" of a rejection. A result that is JSON is embedded as it is, other text
-as a string; what is not UTF-8 is in "result_base64".`,
+as a string; what is not UTF-8 is in "result_base64".
+
+What 'occamy serve' makes of headers and body:
+  route   body: a TSPLIB instance; headers: time-limit (default 10s), target (a
+          length that is good enough)
+  price   headers: average (arithmetic or geometric), dates, spot, strike, rate,
+          volatility, years, paths, seed; no body`,
 		Example: `  occamy submit route --file berlin52.tsp --header time-limit=5s --wait
   occamy submit route --file - --deadline 10m < berlin52.tsp
   occamy submit price --header average=geometric --header paths=50000000 --wait`,
 		Args: takes("KIND"),
 	}
 	o.flags(cmd.Flags())
-	cmd.Flags().StringVar(&o.id, "id", "", "the request's `ID`; one is made without it")
+	cmd.Flags().StringVar(&o.id, "id", "", "the request's `ID`; one is made without it. On NATS, of requests with one ID within two minutes only the first counts")
 	cmd.Flags().BoolVarP(&o.wait, "wait", "w", false, "wait for the outcome")
 	cmd.Flags().BoolVar(&o.optional, "optional", false, "send an optional request: help that is welcome where there is room")
 	cmd.Flags().BoolVar(&o.noCheck, "no-check", false, "do not ask servers first whether they know the kind")
