@@ -52,7 +52,7 @@ func (b *Broker) consume(ctx context.Context, in occamy.Intake, info occamy.Info
 	defer d.close()
 	p := newPump(b, in, info)
 	w := b.link.watch(func(subject string, err error) {
-		if d.uses(subject) || p.uses(subject) {
+		if p.uses(subject) || d.uses(subject) && isSubscription(err) {
 			fail(fmt.Errorf("nats: consume: %w", err))
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -165,6 +166,11 @@ func inVain(ctx context.Context, last error) error {
 }
 
 var quotedSubject = regexp.MustCompile(`(?i)(?:publish|subscription) to "([^"]+)"`)
+
+// isSubscription: the permission that NATS refused was to hear, not to say.
+func isSubscription(err error) bool {
+	return strings.Contains(strings.ToLower(err.Error()), `subscription to "`)
+}
 
 // refuse passes a permission that NATS refused on to whom it concerns.
 func (l *link) refuse(err error) (subject string, ok bool) {

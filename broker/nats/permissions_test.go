@@ -207,6 +207,48 @@ func TestARightThatIsMissing(t *testing.T) {
 	wantIs(t, "Submit, with another's inbox", b.Submit(within(t), requestOf("k", "r1", 1)), natsgo.ErrPermissionViolation)
 }
 
+// What a server may not publish costs it that message, not its requests: it hears
+// on the same subjects on which its own tasks ask for help.
+func TestWhatAServerMayNotPublishDoesNotEndIt(t *testing.T) {
+	s := accounts(t, serverCreates...)
+	refused := make(chan error, 8)
+	b, err := nats.Open(within(t), nats.Config{
+		URL: s.ClientURL(), User: "server", Password: "p", InboxPrefix: "_INBOX_server",
+		OnError: func(err error) {
+			select {
+			case refused <- err:
+			default:
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	c := consume(t, b, 1, "k")
+	client := openAs(t, s, "client", nats.Config{NoCreate: true})
+	eventually(t, "a request is kept", func() bool { return client.Submit(within(t), requestOf("k", "r1", 1)) == nil })
+	m := c.next(t)
+	_ = b.Optional(within(t), broker.Request{Kind: "k", ID: "o1"})
+	select {
+	case err := <-refused:
+		wantIs(t, "OnError", err, natsgo.ErrPermissionViolation)
+	case <-within(t).Done():
+		t.Fatal("nobody is told")
+	}
+	ack(t, m)
+	c.Free(1)
+	if err := client.Submit(within(t), requestOf("k", "r2", 1)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-c.over:
+		t.Fatalf("Consume ended: %v", c.err)
+	default:
+	}
+	ack(t, c.next(t))
+}
+
 // The operator's streams and consumer are used as they are, under his names and
 // with his limits; servers and clients create nothing.
 func TestWhatAnOperatorOwns(t *testing.T) {

@@ -95,7 +95,7 @@ func (c *consumer) run(ctx context.Context) error {
 		}
 	})
 	rest.Go(func() { c.heed(ctx) })
-	if len(c.lanes) > 1 {
+	if len(c.lanes) > 1 && c.slots > len(c.lanes) {
 		rest.Go(func() { c.keepBalance(ctx) })
 	}
 	<-ctx.Done()
@@ -254,23 +254,23 @@ func (c *consumer) keepBalance(ctx context.Context) {
 // as much.
 func (c *consumer) balance() {
 	claims := make([]claim, len(c.lanes))
-	out := 0
+	has := make([]int, len(c.lanes)) // with what consumers that were cancelled have out
+	free := max(c.slots, len(c.lanes))
 	for i, l := range c.lanes {
 		claims[i] = l.claim()
-		out += max(l.held(), claims[i].credit)
+		has[i] = max(l.held(), claims[i].credit)
+		free -= has[i]
 	}
-	free := total(c.slots, claims) - out
 	restless := false
 	for i, want := range share(c.slots, claims) {
-		l, has := c.lanes[i], claims[i].credit
 		restless = restless || claims[i].hungry()
-		if want > has {
-			grant := min(want-has, max(free, 0))
+		if want > has[i] {
+			grant := min(want-has[i], max(free, 0))
 			free -= grant
-			want = has + grant
+			want = has[i] + grant
 		}
-		if want != has {
-			l.aim(want)
+		if want != claims[i].credit {
+			c.lanes[i].aim(want)
 		}
 	}
 	c.restless.Store(restless)

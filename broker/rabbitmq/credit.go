@@ -15,27 +15,10 @@ type claim struct {
 // hungry says whether a kind used all that it was given, so that more may wait.
 func (c claim) hungry() bool { return c.used >= c.credit && !c.content }
 
-// total is the credit of a server: its slots. A kind that has nothing to do does
-// not take any of that from one that wants more: what it listens with comes on
-// top, so that no slot stays empty for it. When it gets something all the same
-// while the slots are in use, that is held.
-func total(slots int, claims []claim) int {
-	idle, hungry := 0, false
-	for _, c := range claims {
-		hungry = hungry || c.hungry()
-		if c.credit > 0 && c.used == 0 {
-			idle++
-		}
-	}
-	if hungry {
-		slots += min(idle, len(claims)-1)
-	}
-	return max(slots, len(claims))
-}
-
-// share divides the credit of a server among its kinds. Each gets at least 1. Who
-// uses less than it has keeps what it uses; those who use all share the rest,
-// max-min fairly. While nobody wants more, all stays as it is.
+// share divides the credit of a server, which is its slots, among its kinds. Each
+// gets at least 1. Who uses less than it has keeps what it uses; those who use
+// all share the rest, max-min fairly. While nobody wants more, all stays as it
+// is.
 func share(slots int, claims []claim) []int {
 	out := make([]int, len(claims))
 	sum, hungry := 0, false
@@ -44,8 +27,7 @@ func share(slots int, claims []claim) []int {
 		sum += out[i]
 		hungry = hungry || c.hungry()
 	}
-	left := total(slots, claims)
-	if !hungry && sum >= left && sum < left+len(claims) {
+	if !hungry && sum == max(slots, len(claims)) {
 		return out
 	}
 	order := make([]int, len(claims))
@@ -58,6 +40,7 @@ func share(slots int, claims []claim) []int {
 		need[i] = max(need[i], 1)
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return need[a] - need[b] })
+	left := max(slots, len(claims))
 	for n, i := range order {
 		out[i] = max(min(need[i], left/(len(order)-n)), 1)
 		left -= out[i]

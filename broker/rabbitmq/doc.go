@@ -23,10 +23,8 @@
 // # Delivery
 //
 // RabbitMQ pushes requests up to a prefetch, its credit. Those of a server's kinds
-// sum up to its slots; credit that one kind does not use goes to one that does,
-// which may come to have all slots. A kind that has nothing to do listens with 1
-// beyond that: what comes while the slots are in use is held by the server until
-// one falls free. A server that drains or shuts down gives back what nobody has
+// sum up to its slots, at least 1 each; credit that one kind does not use goes to
+// one that does. A server that drains or shuts down gives back what nobody has
 // taken, by a copy.
 //
 // A requeue publishes a copy, at the end of the queue, and then acks the original,
