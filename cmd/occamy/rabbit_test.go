@@ -181,6 +181,7 @@ func TestRabbitHandOver(t *testing.T) {
 
 func TestRabbitHelpersOnAnotherServer(t *testing.T) {
 	env := rabbitWorld(t)
+	env["OCCAMY_CHECKPOINT"] = "none" // which is meant, so that nothing is said of it
 	testHelpersOnAnotherServer(t, serveAs(t, env, "--slots", "2"), serveAs(t, env, "--slots", "2"))
 }
 
@@ -193,6 +194,7 @@ func TestRabbitIsAwayAndBack(t *testing.T) {
 	c := newCable(t, u.Host)
 	u.Host = c.Addr().String()
 	env["OCCAMY_BROKER"] = u.String()
+	env["OCCAMY_CHECKPOINT"] = "none"
 	testAwayAndBack(t, c, env)
 }
 
