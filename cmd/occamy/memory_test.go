@@ -1,0 +1,6 @@
+//go:build !race
+
+package main
+
+// memoryFactor: see memory_race_test.go.
+const memoryFactor = 1
