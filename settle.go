@@ -98,7 +98,7 @@ func (j *job) release() {
 func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Duration) {
 	j.endLease()
 	if s.cfg.Monitors.Latency != nil {
-		s.recordLatency(j, StageSettle, string(settlements[v]), time.Since(s.start)-begun)
+		s.recordLatency(j, StageSettle, string(settlements[v]), j.settledFor(v), time.Since(s.start)-begun)
 	}
 	tell := j.observed()
 	s.mu.Lock()
@@ -244,6 +244,18 @@ func (j *job) end(v slots.Verdict, why slots.Why) (OutcomeStatus, string) {
 		return Rejected, j.failure.Error()
 	}
 	return Rejected, ErrStuck.Error()
+}
+
+// settledFor is why the message was settled so, for monitors.
+func (j *job) settledFor(v slots.Verdict) Cause {
+	switch as := j.settleAs; {
+	case v == slots.Forget:
+		return CauseDeliveryLost
+	case v != as.verdict:
+		return CauseTooLarge
+	default:
+		return causes[as.why]
+	}
 }
 
 // delay is how long a request that is requeued should stay away.
