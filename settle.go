@@ -246,16 +246,16 @@ func (j *job) end(v slots.Verdict, why slots.Why) (OutcomeStatus, string) {
 	return Rejected, ErrStuck.Error()
 }
 
-// settledFor is why the message was settled so, for monitors.
+// settledFor is why the message was settled so, for monitors. What was decided
+// is not read for one that was not settled, whose settling may still begin.
 func (j *job) settledFor(v slots.Verdict) Cause {
-	switch as := j.settleAs; {
+	switch {
 	case v == slots.Forget:
 		return CauseDeliveryLost
-	case v != as.verdict:
+	case v != j.settleAs.verdict:
 		return CauseTooLarge
-	default:
-		return causes[as.why]
 	}
+	return causes[j.settleAs.why]
 }
 
 // delay is how long a request that is requeued should stay away.
