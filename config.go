@@ -108,6 +108,9 @@ type Config struct {
 
 	// Monitors are told what the server does. Zero: nobody is.
 	Monitors Monitors
+
+	// Tracer surrounds the calls of handlers and tasks. Nil: nothing does.
+	Tracer Tracer
 }
 
 // startCPUs is what the process may use when it starts, before a program sets

@@ -76,6 +76,7 @@ func (s *Server) deliver(id string, m Message) {
 		case j.controller == nil:
 		case len(j.inbox) >= s.cfg.InboxSize:
 			full = append(full, j)
+			s.inboxDrops++
 		default:
 			j.inbox = append(j.inbox, m)
 			if j.doing && !j.pumping {
@@ -141,7 +142,7 @@ func (j *job) control(m Message) (err error) {
 			err = newPanic("Control", v)
 		}
 	}()
-	return sound("Control", j.controller.Control(&j.ctx, m.Headers(), m.Body()))
+	return sound("Control", j.controller.Control(j.userCtx(), m.Headers(), m.Body()))
 }
 
 // leftover records what the task did not live to see. The caller holds the lock.

@@ -122,7 +122,7 @@ func (e *TaskError) Unwrap() error { return e.Err }
 // PanicError is a panic, or a call of runtime.Goexit, in code of the user: of a
 // handler, a task, an error that one of them returned, or a message.
 type PanicError struct {
-	Op    string // "Handle", "Details", "Do", "Expand", "Control", "Settled", "Message"
+	Op    string // "Handle", "Details", "Do", "Expand", "Control", "Settled", "Message", "Trace"
 	Value any    // nil for runtime.Goexit
 	Stack []byte // as runtime/debug.Stack gives it
 }

@@ -71,11 +71,16 @@ func (q *monitorQueue) dropped() uint64 {
 }
 
 // recordSlot is called with the lock held, so changes keep their order.
-func (s *Server) recordSlot(j *job, from, to Status, now time.Duration) {
+func (s *Server) recordSlot(j *job, from, to Status, phase Phase, now time.Duration) {
+	m := s.cfg.Monitors.Resource
+	if m == nil {
+		return
+	}
 	s.events.slots.put(SlotChange{
-		Slot: j.slot, From: from, To: to,
-		ID: j.details.ID, Kind: j.details.Kind, Time: s.start.Add(now),
-	}, s.cfg.Monitors.Resource.RecordSlot)
+		Server: s.cfg.ID, Slot: j.slot, From: from, To: to, Phase: phase, Cause: j.stopCause(),
+		ID: j.details.ID, Kind: j.details.Kind, Owner: j.owner.details.ID, Request: j.request(),
+		Priority: j.details.Priority, Attempt: j.attempt, Time: s.start.Add(now),
+	}, m.RecordSlot)
 }
 
 func (s *Server) recordError(err error) {
@@ -85,12 +90,14 @@ func (s *Server) recordError(err error) {
 }
 
 // recordLatency is called where there is a monitor for it.
-func (s *Server) recordLatency(j *job, stage Stage, outcome string, d time.Duration) {
+func (s *Server) recordLatency(j *job, stage Stage, outcome string, cause Cause, d time.Duration) {
 	status := j.status
 	if stage == StageHandle {
 		status = Empty
 	}
+	id := j.known()
 	s.events.latency.put(Latency{
-		Stage: stage, Kind: j.known().details.Kind, Status: status, Outcome: outcome, Duration: d,
+		Stage: stage, ID: id.details.ID, Kind: id.details.Kind, Status: status, Attempt: id.attempt,
+		Outcome: outcome, Cause: cause, Duration: d,
 	}, s.cfg.Monitors.Latency.RecordLatency)
 }

@@ -24,7 +24,7 @@ func (j *job) ask() work {
 	begun := time.Now()
 	tasks, err := j.expand(n)
 	if s.cfg.Monitors.Latency != nil {
-		s.recordLatency(j, StageExpand, "", time.Since(begun))
+		s.recordLatency(j, StageExpand, "", "", time.Since(begun))
 	}
 	if err != nil {
 		s.recordError(j.errorOf(j.status, err))
@@ -44,7 +44,7 @@ func (j *job) expand(n int) (tasks []Task, err error) {
 			tasks, err = nil, newPanic("Expand", v)
 		}
 	}()
-	return j.expander.Expand(&j.ctx, n), nil
+	return j.expander.Expand(j.userCtx(), n), nil
 }
 
 func (s *Server) askExpired(j *job) {
@@ -58,6 +58,9 @@ func (s *Server) offer(j *job, tasks []Task) {
 	for _, t := range tasks {
 		h := s.newJob(nil)
 		h.status = Internal
+		if s.cfg.Tracer != nil {
+			h.parent = j.userCtx()
+		}
 		if j.status == External {
 			h.status = External
 		}

@@ -1,6 +1,7 @@
 package occamy
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,9 @@ type job struct {
 	server  *Server
 	ref     slots.Ref // guarded by server.mu; zero before the table knows the job
 	ctx     lazyContext
-	message Message // nil for a task that came from Expand
+	message Message                         // nil for a task that came from Expand
+	parent  context.Context                 // of a task that came from Expand, where there is a Tracer
+	traced  atomic.Pointer[context.Context] // of Do, where there is a Tracer
 	task    Task
 	arrived time.Duration // since the server's start, as are placed and stopped
 
@@ -81,6 +84,19 @@ func (j *job) known() identity {
 func (j *job) errorOf(status Status, err error) *TaskError {
 	id := j.known()
 	return &TaskError{ID: id.details.ID, Kind: id.details.Kind, Status: status, Err: err}
+}
+
+// request is the ID of the request that the job works for.
+func (j *job) request() string {
+	return cmpOr(j.details.Request, cmpOr(j.owner.details.Request, j.owner.details.ID))
+}
+
+// stopCause is why the job was stopped. The caller holds the lock.
+func (j *job) stopCause() Cause {
+	if j.stopped == 0 {
+		return ""
+	}
+	return causes[j.stopWhy]
 }
 
 func (j *job) info() TaskInfo {

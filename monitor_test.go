@@ -3,7 +3,10 @@ package occamy_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -87,22 +90,27 @@ func TestMonitors_WhatTheyAreTold(t *testing.T) {
 			after(2 * time.Second)
 			return o, nil
 		})
+		o.helperLag = 10 * time.Millisecond
 		m := f.requestID("o")
 		after(3 * time.Second)
 		f.want("P:o I:o.1")
 		o.finish <- nil
 		<-m.Settled()
-		f.slots()
+		after(time.Second)
 		want := map[occamy.Latency]bool{
-			{Stage: occamy.StageHandle, Kind: kind, Status: occamy.Empty, Duration: 2 * time.Second}:                    true,
-			{Stage: occamy.StageWait, Kind: kind, Status: occamy.Protected, Duration: 2 * time.Second}:                  true,
-			{Stage: occamy.StageExpand, Kind: kind, Status: occamy.Protected}:                                           true,
-			{Stage: occamy.StageRun, Kind: kind, Status: occamy.Protected, Outcome: "completed", Duration: time.Second}: true,
-			{Stage: occamy.StageSettle, Kind: kind, Status: occamy.Protected, Outcome: "acked"}:                         true,
-			{Stage: occamy.StageRun, Kind: kind, Status: occamy.Internal, Outcome: "stopped", Duration: time.Second}:    true,
-			{Stage: occamy.StageStop, Kind: kind, Status: occamy.Internal}:                                              true,
+			{Stage: occamy.StageHandle, ID: "o", Status: occamy.Empty, Duration: 2 * time.Second}:                                                  true,
+			{Stage: occamy.StageWait, ID: "o", Status: occamy.Protected, Duration: 2 * time.Second}:                                                true,
+			{Stage: occamy.StageExpand, ID: "o", Status: occamy.Protected}:                                                                         true,
+			{Stage: occamy.StageRun, ID: "o", Status: occamy.Protected, Outcome: "completed", Duration: time.Second}:                               true,
+			{Stage: occamy.StageSettle, ID: "o", Status: occamy.Protected, Outcome: "acked", Cause: occamy.CauseCompleted}:                         true,
+			{Stage: occamy.StageRun, ID: "o.1", Status: occamy.Internal, Outcome: "stopped", Cause: occamy.CauseOwnerEnded, Duration: time.Second}: true,
+			{Stage: occamy.StageStop, ID: "o.1", Status: occamy.Internal, Cause: occamy.CauseOwnerEnded, Duration: 10 * time.Millisecond}:          true,
 		}
 		for _, l := range f.monitor.Latencies() {
+			if l.Kind != kind || l.Attempt != 1 {
+				f.Errorf("kind and attempt of %+v", l)
+			}
+			l.Kind, l.Attempt = "", 0
 			if !want[l] {
 				f.Errorf("recorded %+v", l)
 			}
@@ -111,27 +119,81 @@ func TestMonitors_WhatTheyAreTold(t *testing.T) {
 		for l := range want {
 			f.Errorf("not recorded: %+v", l)
 		}
-		type change struct {
-			slot     int
-			from, to occamy.Status
-			id       string
-		}
-		got := map[change]bool{}
-		for _, c := range f.monitor.Changes() {
-			got[change{c.Slot, c.From, c.To, c.ID}] = true
-		}
-		for _, c := range []change{
-			{0, occamy.Empty, occamy.Protected, "o"}, {0, occamy.Protected, occamy.Empty, "o"},
-			{1, occamy.Empty, occamy.Internal, "o.1"}, {1, occamy.Internal, occamy.Empty, "o.1"},
-		} {
-			if !got[c] {
-				f.Errorf("not told of %+v: %v", c, got)
-			}
-		}
-		if len(got) != 4 {
-			f.Errorf("told of %v", got)
-		}
+		wantChanges(f, map[string][]string{
+			"o": {
+				"0s slot 0 empty to protected running, owner o of o",
+				"1s slot 0 protected to empty , owner o of o",
+			},
+			"o.1": {
+				"0s slot 1 empty to internal running, owner o of o",
+				"1s slot 1 internal to internal stopping owner_ended, owner o of o",
+				"1.01s slot 1 internal to empty owner_ended, owner o of o",
+			},
+		})
 	})
+}
+
+// wantChanges checks what was told of the slots of each task, in order and by
+// the time since the first change.
+func wantChanges(f *fixture, want map[string][]string) {
+	f.Helper()
+	synctest.Wait()
+	got := map[string][]string{}
+	changes := f.monitor.Changes()
+	for _, c := range changes {
+		if c.Server != "server" || c.Kind != kind || c.Attempt != 1 {
+			f.Errorf("server, kind and attempt of %+v", c)
+		}
+		phase := strings.TrimSpace(string(c.Phase) + " " + string(c.Cause))
+		got[c.ID] = append(got[c.ID], fmt.Sprintf("%v slot %d %s to %s %s, owner %s of %s",
+			c.Time.Sub(changes[0].Time), c.Slot, c.From, c.To, phase, c.Owner, c.Request))
+	}
+	if !reflect.DeepEqual(got, want) {
+		f.Errorf("told of %q, want %q", got, want)
+	}
+}
+
+func TestMonitors_AreToldThatATaskIsStuckAndWhyARequestWasSettledSo(t *testing.T) {
+	inBubble(t, 1, func(f *fixture) {
+		f.request(newSlow("r", 5*time.Second))
+		f.slots()
+		f.command(occamy.CommandCancel, "r")
+		after(6 * time.Second)
+		wantChanges(f, map[string][]string{"r": {
+			"0s slot 0 empty to protected running, owner r of r",
+			"0s slot 0 protected to protected stopping cancelled, owner r of r",
+			"1s slot 0 protected to protected stuck cancelled, owner r of r",
+			"5s slot 0 protected to empty cancelled, owner r of r",
+		}})
+	})
+	for want, why := range map[occamy.Cause]func(f *fixture){
+		occamy.CauseFailure: func(f *fixture) {
+			r := newTask("r")
+			r.do = returns(false, errWork)
+			f.request(r)
+		},
+		occamy.CauseAsked: func(f *fixture) {
+			r := newTask("r")
+			r.do = returns(false, occamy.Requeue(errWork, 0))
+			f.request(r)
+		},
+		occamy.CauseTimeout: func(f *fixture) {
+			r := newTask("r")
+			r.details.Timeout = time.Second
+			f.request(r)
+		},
+	} {
+		t.Run(string(want), func(t *testing.T) {
+			inBubble(t, 1, func(f *fixture) {
+				why(f)
+				after(6 * time.Second)
+				got := f.latency(occamy.StageSettle)
+				if len(got) != 1 || got[0].Cause != want {
+					f.Errorf("settled %+v", got)
+				}
+			})
+		})
+	}
 }
 
 func TestTaskError_NamesTaskKindAndStatus(t *testing.T) {

@@ -96,7 +96,7 @@ func (j *job) handle(exited func(*job)) error {
 	returned = true
 	s.handled(j)
 	if s.cfg.Monitors.Latency != nil {
-		s.recordLatency(j, StageHandle, "", j.age())
+		s.recordLatency(j, StageHandle, "", "", j.age())
 	}
 	return err
 }

@@ -1,7 +1,9 @@
 package occamy
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"sync"
 )
 
@@ -10,6 +12,9 @@ type report struct {
 	mu       sync.Mutex
 	result   []byte        // guarded by mu
 	progress []byte        // not sent yet; nil for none; guarded by mu
+	newest   []byte        // reported, sent or not; guarded by mu
+	fraction float64       // what newest says once read; guarded by mu
+	read     bool          // fraction is that of newest; guarded by mu
 	sending  chan struct{} // closed when the sender ends; nil when there is none; guarded by mu
 }
 
@@ -44,18 +49,63 @@ func (r *report) takeResult() []byte {
 	return r.result
 }
 
+// fractionWithin is how far into a progress its fraction is looked for.
+const fractionWithin = 1 << 10
+
+// readFraction returns the number "fraction" of a JSON object that begins with
+// less than fractionWithin bytes of other fields, from 0 to 1; else 0.
+func readFraction(progress []byte) float64 {
+	d := json.NewDecoder(bytes.NewReader(progress[:min(len(progress), fractionWithin)]))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return 0
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return 0
+		}
+		if key == "fraction" {
+			var f float64
+			if d.Decode(&f) != nil {
+				return 0
+			}
+			return min(max(f, 0), 1)
+		}
+		var skip json.RawMessage
+		if d.Decode(&skip) != nil {
+			return 0
+		}
+	}
+	return 0
+}
+
+// doneFraction is how much of the request is done, as its task last reported.
+func (j *job) doneFraction() float64 {
+	r := j.report.Load()
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.read {
+		r.fraction, r.read = readFraction(r.newest), true
+	}
+	return r.fraction
+}
+
 func (j *job) reportProgress(b []byte) error {
 	r, ok := j.reports()
 	if !ok {
 		return ErrNoRequest
 	}
-	if !j.keepsProgress() {
-		return nil
+	if b == nil {
+		b = []byte{}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if b == nil {
-		b = []byte{}
+	r.newest, r.read = b, false
+	if !j.keepsProgress() {
+		return nil
 	}
 	r.progress = b
 	if r.sending == nil && j.ctx.Err() == nil {

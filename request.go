@@ -1,6 +1,7 @@
 package occamy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -64,7 +65,15 @@ func (j *job) make() (err error) {
 	if err := overdue(j.details.Deadline); err != nil {
 		return err
 	}
-	t, err := j.server.cfg.Handler.Handle(&j.ctx, r)
+	var t Task
+	if j.server.cfg.Tracer == nil {
+		t, err = j.server.cfg.Handler.Handle(&j.ctx, r)
+	} else {
+		err = j.surround(StageHandle, func(ctx context.Context) (err error) {
+			t, err = j.server.cfg.Handler.Handle(ctx, r)
+			return err
+		})
+	}
 	if err != nil {
 		return sound(op, err)
 	}
@@ -83,6 +92,7 @@ func (j *job) take(t Task) error {
 	id := preset.ID
 	preset.ID = cmpOr(d.ID, preset.ID)
 	preset.Kind = cmpOr(d.Kind, preset.Kind)
+	preset.Request = d.Request
 	preset.Priority = cmpOr(d.Priority, preset.Priority)
 	preset.Timeout = cmpOr(d.Timeout, preset.Timeout)
 	if !d.Deadline.IsZero() {

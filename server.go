@@ -30,16 +30,21 @@ type Server struct {
 	withdrawn   chan struct{}
 	draining    bool
 	preemptions uint64
-	refusals    int           // in a row; guarded by mu
-	expansion   alarm         // guarded by mu
-	refill      alarm         // guarded by mu
-	closing     bool          // guarded by mu
-	closed      chan struct{} // closed when closing begins
-	done        chan struct{} // closed when Shutdown is over
-	doneOnce    sync.Once
-	quiet       chan struct{} // closed and made anew when something ends while closing
-	unsettled   int           // request messages taken and neither settled nor given up
-	telling     int           // calls of Settled
+	inboxDrops  uint64
+
+	slotTime      SlotTime      // of the tasks that have ended; guarded by mu
+	preemptedTime time.Duration // guarded by mu
+
+	refusals  int           // in a row; guarded by mu
+	expansion alarm         // guarded by mu
+	refill    alarm         // guarded by mu
+	closing   bool          // guarded by mu
+	closed    chan struct{} // closed when closing begins
+	done      chan struct{} // closed when Shutdown is over
+	doneOnce  sync.Once
+	quiet     chan struct{} // closed and made anew when something ends while closing
+	unsettled int           // request messages taken and neither settled nor given up
+	telling   int           // calls of Settled
 
 	handlers     expiry // handlers that run; guarded by mu, as the next three
 	kills        expiry // tasks that were stopped
@@ -180,16 +185,21 @@ func (s *Server) Snapshot() Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.table.Counts()
+	now := time.Since(s.start)
 	snap := Snapshot{
-		Server: s.cfg.ID, Time: time.Now(), Kinds: slices.Clone(s.info.Kinds),
+		Server: s.cfg.ID, Time: s.start.Add(now), Started: s.start, Kinds: slices.Clone(s.info.Kinds),
 		Slots:      make([]SlotInfo, s.cfg.Slots),
 		Converting: c.Converting, Waiting: c.Waiting, Held: c.Held, Backlog: c.Backlog,
-		Capacity: s.table.Capacity(), Headroom: s.table.Headroom(max(s.now, time.Since(s.start))),
-		Draining:    s.draining,
-		Preemptions: s.preemptions, MonitorDrops: s.events.dropped(),
+		Capacity: s.table.Capacity(), Headroom: s.table.Headroom(max(s.now, now)),
+		Draining: s.draining, Closing: s.closing,
+		SlotTime: s.slotTime, PreemptedTime: s.preemptedTime,
+		Preemptions: s.preemptions, InboxDrops: s.inboxDrops, MonitorDrops: s.events.dropped(),
 	}
 	for i := range snap.Slots {
 		snap.Slots[i] = s.slotInfo(i)
+		if since := snap.Slots[i].Since; !since.IsZero() {
+			snap.SlotTime.add(snap.Slots[i].Status, max(snap.Time.Sub(since), 0))
+		}
 	}
 	return snap
 }
@@ -202,8 +212,8 @@ func (s *Server) slotInfo(i int) SlotInfo {
 	j := s.jobs[t.Ref.Index()]
 	info := SlotInfo{
 		Slot: i, Status: statusOf(t.Status), Phase: Running,
-		ID: j.details.ID, Kind: j.details.Kind, Owner: j.owner.details.ID,
-		Priority: t.Priority, Attempt: j.attempt, Since: s.start.Add(j.placed),
+		ID: j.details.ID, Kind: j.details.Kind, Owner: j.owner.details.ID, Request: j.request(),
+		Fraction: j.doneFraction(), Priority: t.Priority, Attempt: j.attempt, Since: s.start.Add(j.placed),
 	}
 	switch t.Phase {
 	case slots.Stopping:

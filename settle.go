@@ -98,7 +98,7 @@ func (j *job) release() {
 func (s *Server) settleDone(j *job, v slots.Verdict, begun time.Duration) {
 	j.endLease()
 	if s.cfg.Monitors.Latency != nil {
-		s.recordLatency(j, StageSettle, string(settlements[v]), time.Since(s.start)-begun)
+		s.recordLatency(j, StageSettle, string(settlements[v]), j.settledFor(v), time.Since(s.start)-begun)
 	}
 	tell := j.observed()
 	s.mu.Lock()
@@ -244,6 +244,18 @@ func (j *job) end(v slots.Verdict, why slots.Why) (OutcomeStatus, string) {
 		return Rejected, j.failure.Error()
 	}
 	return Rejected, ErrStuck.Error()
+}
+
+// settledFor is why the message was settled so, for monitors. What was decided
+// is not read for one that was not settled, whose settling may still begin.
+func (j *job) settledFor(v slots.Verdict) Cause {
+	switch {
+	case v == slots.Forget:
+		return CauseDeliveryLost
+	case v != j.settleAs.verdict:
+		return CauseTooLarge
+	}
+	return causes[j.settleAs.why]
 }
 
 // delay is how long a request that is requeued should stay away.

@@ -140,15 +140,16 @@ func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
 		j.stopWhy = f.Why
 	case slots.Start:
 		j.slot, j.placed, j.doing = f.Slot, now, true
-		if s.cfg.Monitors.Resource != nil {
-			s.recordSlot(j, Empty, j.status, now)
-		}
+		s.recordSlot(j, Empty, j.status, Running, now)
 	case slots.Stop:
 		j.stopped, j.stopWhy = max(now, 1), f.Why // zero: not stopped
 		if f.Why == slots.Preempted {
 			s.preemptions++
 		}
 		s.kills.add(j, now)
+		s.recordSlot(j, j.status, j.status, Stopping, now)
+	case slots.Report:
+		s.recordSlot(j, j.status, j.status, Stuck, now)
 	case slots.ArmExpansion:
 		s.expansion.set(f.At, now)
 		return nil
@@ -180,8 +181,11 @@ func (s *Server) note(f *slots.Effect, j *job, now time.Duration) *job {
 
 // left notes that the job's slot is empty.
 func (s *Server) left(j *job, now time.Duration) {
-	if s.cfg.Monitors.Resource != nil {
-		s.recordSlot(j, j.status, Empty, now)
+	used := now - j.placed
+	s.slotTime.add(j.status, used)
+	if j.stopped != 0 && j.stopWhy == slots.Preempted {
+		s.preemptedTime += used
 	}
+	s.recordSlot(j, j.status, Empty, "", now)
 	j.slot = -1
 }

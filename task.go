@@ -82,6 +82,11 @@ type Details struct {
 	// the owner for a task that came from an expansion.
 	Kind string
 
+	// Request is the ID of the request that the task works for, where that is
+	// another's, as it is for an assistant of a master on another server: for
+	// whoever displays the task. Empty: its own.
+	Request string
+
 	// Priority decides which helpers give way first (the lowest), which
 	// optional request starts first (the highest), and is the weight with
 	// which owners share spare slots (below 1 counts as 1). Helpers have the

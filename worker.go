@@ -1,6 +1,7 @@
 package occamy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -26,7 +27,7 @@ func (j *job) convert() work {
 func (j *job) converted() work {
 	s := j.server
 	if s.cfg.Monitors.Latency != nil {
-		s.recordLatency(j, StageHandle, "", j.age())
+		s.recordLatency(j, StageHandle, "", "", j.age())
 	}
 	b := s.batch(slots.Converted, j)
 	b.event.Task = j.forTable()
@@ -85,7 +86,7 @@ func (j *job) run() work {
 func (j *job) do() error {
 	s := j.server
 	if s.cfg.Monitors.Latency != nil && j.message != nil {
-		s.recordLatency(j, StageWait, "", j.age())
+		s.recordLatency(j, StageWait, "", "", j.age())
 	}
 	if j.details.Timeout > 0 {
 		j.watchTimeout()
@@ -99,7 +100,13 @@ func (j *job) do() error {
 	if j.ctx.Err() != nil {
 		return ErrPreempted // stopped before it began; why does not matter
 	}
-	return j.task.Do(&j.ctx)
+	if s.cfg.Tracer == nil {
+		return j.task.Do(&j.ctx)
+	}
+	return j.surround(StageRun, func(ctx context.Context) error {
+		j.traced.Store(&ctx)
+		return j.task.Do(ctx)
+	})
 }
 
 // finish is the stage in which the slot becomes free.
@@ -127,7 +134,7 @@ func (j *job) finish() work {
 func (j *job) recordEnd(err error) {
 	s := j.server
 	s.mu.Lock()
-	placed, stopped := j.placed, j.stopped
+	placed, stopped, cause := j.placed, j.stopped, j.stopCause()
 	s.mu.Unlock()
 	if err != nil && (isPanic(err) || stopped == 0 && !errors.Is(err, ErrRequeue)) {
 		s.recordError(j.errorOf(j.status, err))
@@ -140,11 +147,11 @@ func (j *job) recordEnd(err error) {
 	switch {
 	case stopped != 0:
 		outcome, end = "stopped", stopped
-		s.recordLatency(j, StageStop, "", now-stopped)
+		s.recordLatency(j, StageStop, "", cause, now-stopped)
 	case err != nil:
 		outcome = "failed"
 	}
-	s.recordLatency(j, StageRun, outcome, end-placed)
+	s.recordLatency(j, StageRun, outcome, cause, end-placed)
 }
 
 // stepAside is a step about a job in whose goroutine it is not. It reports

@@ -34,7 +34,9 @@ func (h *handler) helpers(r occamy.Request, job wire.Job, n int, l *lull) []occa
 
 // Details has an ID that no other assistant bears, so that what is for one of
 // them travels to no other.
-func (a *assistant) Details() occamy.Details { return occamy.Details{ID: a.link.from} }
+func (a *assistant) Details() occamy.Details {
+	return occamy.Details{ID: a.link.from, Request: a.link.master}
+}
 
 // Control takes what the master says.
 func (a *assistant) Control(_ context.Context, headers occamy.Headers, body []byte) error {

@@ -132,7 +132,7 @@ func TestBadHandlersAreCaught(t *testing.T) {
 		{"gives tasks whose details change", func(context.Context, occamy.Request) (occamy.Task, error) {
 			var n int
 			return &citizen{details: func() occamy.Details { n++; return occamy.Details{Priority: n} }}, nil
-		}, []string{"details|Details of one task said {ID: Kind: Priority:1"}},
+		}, []string{"details|Details of one task said {ID: Kind: Request: Priority:1"}},
 		{"gives the same task twice", func(context.Context, occamy.Request) (occamy.Task, error) {
 			return one, nil
 		}, []string{"shared|the same task|Make the task in Handle"}},
