@@ -61,7 +61,8 @@ then the environment.`,
 		Args: takes(),
 	}
 	f := cmd.Flags()
-	flags.flags(f, "embedded, or the `ADDRESS` of a broker (default embedded)")
+	flags.httpConfig.flags(f)
+	flags.settings.flags(f, "embedded, or the `ADDRESS` of a broker (default embedded)")
 	f.StringVar(&flags.DataDir, "data-dir", "", "`DIRECTORY` of the embedded broker (default: occamy in the user's data directory)")
 	f.IntVar(&flags.Slots, "slots", 0, "the `NUMBER` of slots; 0 means one for each CPU")
 	f.IntVar(&flags.Headroom, "headroom", 0, "the `NUMBER` of slots that are kept free for requests")
@@ -77,8 +78,16 @@ then the environment.`,
 		if err != nil {
 			return err
 		}
-		if c.Password != "" || c.Token != "" || c.CheckpointPassword != "" {
+		if c.Password != "" || c.Token != "" || c.CheckpointPassword != "" || c.HTTPToken != "" {
 			a.warnIfOpen(file)
+		}
+		environment, err := a.httpFromEnvironment()
+		if err != nil {
+			return err
+		}
+		c.httpConfig = flags.httpConfig.or(environment).or(c.httpConfig)
+		if err := c.httpConfig.check(); err != nil {
+			return err
 		}
 		c.checkpointConfig = flags.checkpointConfig.or(a.checkpointFromEnvironment()).or(c.checkpointConfig)
 		if err := c.checkpointConfig.check(true); err != nil {
@@ -123,6 +132,7 @@ type ready struct {
 	Broker string   `json:"broker"`
 	Kinds  []string `json:"kinds"`
 	Slots  int      `json:"slots"`
+	HTTP   string   `json:"http,omitempty"`
 }
 
 // serve runs a server until an interrupt.
@@ -142,22 +152,30 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	if err := checkServer(config); err != nil {
 		return err
 	}
+	site, err := a.openSite(c.httpConfig, behind.tell)
+	if err != nil {
+		return err
+	}
 	starting, started := a.untilInterrupt(ctx)
 	defer started()
 	b, err := a.openForServe(starting, c, l)
 	if err != nil {
+		site.close()
 		return err
 	}
 	progress, closeProgress, err := a.openCheckpoint(starting, c, b)
 	if err != nil {
+		site.close()
 		return errors.Join(err, b.Close())
 	}
 	config.Handler = newMux(assist.Config{Broker: b, Store: progress, OnError: l.failed})
 	server, err := occamy.New(config)
 	if err != nil {
+		site.close()
 		closeProgress()
 		return errors.Join(err, b.Close())
 	}
+	site.start(server, b, behind.tell)
 	occamy.ReserveProcs(c.Slots)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(context.WithoutCancel(ctx), b) }()
@@ -166,8 +184,9 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 
 	s := server.Snapshot()
 	if err = context.Cause(starting); !errors.Is(err, errInterrupted) {
-		err = a.report(ready{"serving", s.Server, b.Name(), s.Kinds, len(s.Slots)},
-			"serving %s on %d slots as %s, broker %s", strings.Join(s.Kinds, ", "), len(s.Slots), s.Server, b.Name())
+		site.ready()
+		err = a.report(ready{"serving", s.Server, b.Name(), s.Kinds, len(s.Slots), site.url()},
+			"serving %s on %d slots as %s, broker %s%s", strings.Join(s.Kinds, ", "), len(s.Slots), s.Server, b.Name(), site)
 	}
 	if err == nil {
 		select {
@@ -177,7 +196,9 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 		case <-a.signals:
 		}
 	}
+	site.stopping()
 	hangUp := func() error {
+		site.close()
 		l.close()
 		behind.end()
 		closeProgress()
