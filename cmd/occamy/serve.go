@@ -12,6 +12,7 @@ import (
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/monitor"
 )
 
 // defaultGrace is how long protected tasks may run on after an interrupt.
@@ -156,6 +157,7 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	if err != nil {
 		return err
 	}
+	config.Monitors = monitor.Tee(config.Monitors, site.monitors())
 	starting, started := a.untilInterrupt(ctx)
 	defer started()
 	b, err := a.openForServe(starting, c, l)

@@ -14,6 +14,7 @@ import (
 	"github.com/occamy-go/occamy/internal/guard"
 	"github.com/occamy-go/occamy/internal/ops"
 	"github.com/occamy-go/occamy/internal/web"
+	prommonitor "github.com/occamy-go/occamy/monitor/prometheus"
 )
 
 // maxScrapes is how many may read metrics at a time.
@@ -23,7 +24,7 @@ const maxScrapes = 4
 type site struct {
 	config   httpConfig
 	listener net.Listener
-	registry *prometheus.Registry
+	metrics  *prommonitor.Metrics
 	mux      *http.ServeMux
 	web      *web.Server
 	ops      *ops.Ops
@@ -43,7 +44,7 @@ func (a *app) openSite(c httpConfig, tell func(string)) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{config: c, registry: prometheus.NewRegistry(), mux: http.NewServeMux(), served: make(chan struct{})}
+	s := &site{config: c, metrics: prommonitor.New(prommonitor.Options{}), mux: http.NewServeMux(), served: make(chan struct{})}
 	host, _, _ := net.SplitHostPort(c.HTTP) // "" names nothing
 	handler, err := guard.New(guard.Config{
 		Token: c.HTTPToken, Certificates: c.HTTPClientCA != "", Open: []string{"/healthz", "/readyz"}, Host: host,
@@ -58,18 +59,29 @@ func (a *app) openSite(c httpConfig, tell func(string)) (*site, error) {
 	return s, nil
 }
 
+// monitors tell the site what its server does.
+func (s *site) monitors() occamy.Monitors {
+	if s == nil {
+		return occamy.Monitors{}
+	}
+	return s.metrics.Monitors()
+}
+
 // start answers for a server that has its requests from b.
 func (s *site) start(server *occamy.Server, b broker.Broker, tell func(string)) {
 	if s == nil {
 		return
 	}
 	s.ops = ops.New(server, b, guard.Known)
-	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collectors.NewBuildInfoCollector(), s.ops.Collector())
+	s.metrics.Watch(server)
+	s.metrics.WatchQueues(b)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s.metrics, s.ops.Connected(),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	s.mux.HandleFunc("GET /healthz", s.ops.Healthz)
 	s.mux.HandleFunc("GET /readyz", s.ops.Readyz)
 	s.mux.HandleFunc("GET /scale", s.ops.ServeScale)
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes, Registry: s.registry}))
+	s.mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes, Registry: registry}))
 	if s.config.PProf {
 		s.mux.HandleFunc("/debug/pprof/", pprof.Index)
 		s.mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
