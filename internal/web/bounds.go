@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -45,7 +46,7 @@ func (b bounds) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if cause == nil {
 			return
 		}
-		if cause != http.ErrAbortHandler {
+		if err, ok := cause.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 			b.tell(fmt.Sprintf("http: panic while answering %s %q: %v\n%s", r.Method, r.URL.Path, cause, debug.Stack()))
 		}
 		panic(http.ErrAbortHandler) // ends the answer, so that nobody takes it for a whole one
