@@ -46,9 +46,16 @@ With --checkpoint (or OCCAMY_CHECKPOINT) tasks keep their progress where an
 attempt that has lost its request cannot overwrite it. The password of a database
 is in OCCAMY_CHECKPOINT_PASSWORD or a file, as that of the broker is.
 
+Over HTTP it answers on --http: /metrics, /scale, /healthz and /readyz, and with
+--pprof /debug/pprof. On a loopback address everybody on this machine may ask. Any
+other wants a token, in OCCAMY_HTTP_TOKEN or a file, or client certificates; where
+there is one it is asked for anywhere. --http-client-ca is OCCAMY_HTTP_CLIENT_CA
+and so on, --pprof is OCCAMY_PPROF.
+
 The fields of the config file are those of the flags (data_dir, listen, sync,
-grace, slots, headroom, max_headroom, checkpoint, checkpoint_password_file, and
-those of the connection, such as broker and tls_ca); password, token and
+grace, slots, headroom, max_headroom, checkpoint, checkpoint_password_file, http,
+http_token_file, http_tls_cert, http_tls_key, http_client_ca, pprof, and those of
+the connection, such as broker and tls_ca); password, token, http_token and
 checkpoint_password; checkpoint_age, how long progress is kept after its last
 save (default 168h); max_payload of the embedded broker; and id, kinds,
 headroom_memory, max_body, expansion_period, refill_delay,
