@@ -10,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -134,7 +133,7 @@ func (a *app) listenHTTP(c httpConfig) (l net.Listener, err error) {
 		}
 	}
 	l, err = net.ListenTCP("tcp", to)
-	if errors.Is(err, syscall.EADDRINUSE) && c.HTTP == "" {
+	if err != nil && c.HTTP == "" {
 		l, err = net.ListenTCP("tcp", &net.TCPAddr{IP: to.IP})
 	}
 	if err != nil {

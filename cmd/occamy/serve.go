@@ -184,7 +184,8 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 		closeProgress()
 		return errors.Join(err, b.Close())
 	}
-	site.start(server, b, behind.tell)
+	site.watch(server, b)
+	site.serve()
 	occamy.ReserveProcs(c.Slots)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(context.WithoutCancel(ctx), b) }()

@@ -27,11 +27,12 @@ type site struct {
 	metrics  *prommonitor.Metrics
 	mux      *http.ServeMux
 	web      *web.Server
-	ops      *ops.Ops
-	served   chan struct{}
+	ops      *ops.Ops // nil before watch
+	tell     func(string)
+	serving  chan struct{} // closed when it has ended; nil before serve
 }
 
-// openSite takes the address of a site. Until start, who calls waits. It
+// openSite takes the address of a site. Until serve, who calls waits. It
 // returns nil where HTTP is turned off.
 func (a *app) openSite(c httpConfig, tell func(string)) (*site, error) {
 	if c.HTTP == httpNone {
@@ -44,7 +45,7 @@ func (a *app) openSite(c httpConfig, tell func(string)) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{config: c, metrics: prommonitor.New(prommonitor.Options{}), mux: http.NewServeMux(), served: make(chan struct{})}
+	s := &site{config: c, metrics: prommonitor.New(prommonitor.Options{}), mux: http.NewServeMux(), tell: tell}
 	host, _, _ := net.SplitHostPort(c.HTTP) // "" names nothing
 	handler, err := guard.New(guard.Config{
 		Token: c.HTTPToken, Certificates: c.HTTPClientCA != "", Open: []string{"/healthz", "/readyz"}, Host: host,
@@ -67,8 +68,9 @@ func (s *site) monitors() occamy.Monitors {
 	return s.metrics.Monitors()
 }
 
-// start answers for a server that has its requests from b.
-func (s *site) start(server *occamy.Server, b broker.Broker, tell func(string)) {
+// watch has the site answer for a server that has its requests from b, with
+// profiles where the config asks for them. It is called before serve.
+func (s *site) watch(server *occamy.Server, b broker.Broker) {
 	if s == nil {
 		return
 	}
@@ -89,10 +91,18 @@ func (s *site) start(server *occamy.Server, b broker.Broker, tell func(string)) 
 		s.mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		s.mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
+}
+
+// serve answers until close.
+func (s *site) serve() {
+	if s == nil {
+		return
+	}
+	s.serving = make(chan struct{})
 	go func() {
-		defer close(s.served)
+		defer close(s.serving)
 		if err := s.web.Serve(s.listener); err != nil {
-			tell(oneLine(err))
+			s.tell(oneLine(err))
 		}
 	}()
 }
@@ -115,11 +125,11 @@ func (s *site) stopping() {
 func (s *site) close() {
 	switch {
 	case s == nil:
-	case s.ops == nil: // it was not started
-		_ = s.listener.Close()
+	case s.serving == nil:
+		_ = s.listener.Close() // nobody was answered
 	default:
 		s.web.End()
-		<-s.served
+		<-s.serving
 	}
 }
 

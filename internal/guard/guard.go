@@ -83,7 +83,7 @@ type knownKey struct{}
 func Known(ctx context.Context) bool { return ctx.Value(knownKey{}) != nil }
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	secure(w.Header())
+	secure(w.Header(), r)
 	if err := g.sameSite.Check(r); err != nil || elsewhere(r) {
 		refuse(w, http.StatusForbidden, "the request comes from a page of another site", "open this server's own page")
 		return
@@ -111,9 +111,11 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // secure sets the headers that every answer has. A handler that serves a page
 // says what its page may do.
-func secure(h http.Header) {
+func secure(h http.Header, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if r.TLS != nil || IsLoopback(hostname(r.Host)) { // elsewhere browsers complain of it
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	}
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -34,6 +34,8 @@ const loginPolicy = "default-src 'none'; style-src 'self'; form-action 'self'; b
 type loginView struct {
 	Next    string
 	Problem string // "": none
+
+	LoggedIn bool // then it shows how to log out, and no more
 }
 
 // login answers what concerns logging in and out. It tells whether it did.
@@ -42,7 +44,8 @@ func (g *guard) login(w http.ResponseWriter, r *http.Request) bool {
 	case loginPath:
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
-			showLogin(w, http.StatusOK, loginView{Next: local(r.URL.Query().Get("next"))})
+			_, in := g.sessions.of(r)
+			showLogin(w, http.StatusOK, loginView{Next: local(r.URL.Query().Get("next")), LoggedIn: in})
 		case http.MethodPost:
 			g.enter(w, r)
 		default:
@@ -71,7 +74,7 @@ func (g *guard) enter(w http.ResponseWriter, r *http.Request) {
 	err := r.ParseForm()
 	next, shown := local(r.PostForm.Get("next")), strings.TrimSpace(r.PostForm.Get("token"))
 	if err != nil || len(shown) > maxToken {
-		showLogin(w, http.StatusBadRequest, loginView{next, "That cannot be a token."})
+		showLogin(w, http.StatusBadRequest, loginView{Next: next, Problem: "That cannot be a token."})
 		return
 	}
 	right, wait := g.damper.try(address(r), func() bool { return g.isToken(shown) })
@@ -81,9 +84,9 @@ func (g *guard) enter(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 	case wait > 0:
 		w.Header().Set("Retry-After", seconds(wait))
-		showLogin(w, http.StatusTooManyRequests, loginView{next, "Too many wrong tokens. Try again in " + seconds(wait) + " s."})
+		showLogin(w, http.StatusTooManyRequests, loginView{Next: next, Problem: "Too many wrong tokens. Try again in " + seconds(wait) + " s."})
 	default:
-		showLogin(w, http.StatusUnauthorized, loginView{next, "That token is wrong."})
+		showLogin(w, http.StatusUnauthorized, loginView{Next: next, Problem: "That token is wrong."})
 	}
 }
 

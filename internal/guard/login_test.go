@@ -195,6 +195,10 @@ func TestTheLoginPage(t *testing.T) {
 	if r.StatusCode != 200 || strings.Contains(text, "<script") || !strings.Contains(r.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Errorf("%d, %v, %s", r.StatusCode, r.Header, text)
 	}
+	in := do(h, with(login(t, h, false), "GET", "/login"))
+	if text := body(t, in); !strings.Contains(text, `action="/logout"`) || strings.Contains(text, `name="token"`) {
+		t.Errorf("who is logged in sees %s", text)
+	}
 	if css := do(h, httptest.NewRequest("GET", "/login.css", nil)); css.StatusCode != 200 || !strings.HasPrefix(css.Header.Get("Content-Type"), "text/css") {
 		t.Errorf("its style: %d, %v", css.StatusCode, css.Header)
 	}
