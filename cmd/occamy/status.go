@@ -145,8 +145,7 @@ func busy(slots []occamy.SlotInfo) int {
 // pictureSlots is how many slots a picture shows at most.
 const pictureSlots = 64
 
-// picture draws one character for each slot: P protected, i internal, e
-// external, s stopping, ! stuck, . empty.
+// picture draws the sign of each slot.
 func picture(slots []occamy.SlotInfo) string {
 	var b strings.Builder
 	for i, s := range slots {
@@ -154,20 +153,26 @@ func picture(slots []occamy.SlotInfo) string {
 			b.WriteString("…")
 			break
 		}
-		switch {
-		case s.Phase == occamy.Stuck:
-			b.WriteByte('!')
-		case s.Phase == occamy.Stopping:
-			b.WriteByte('s')
-		case s.Status == occamy.Protected:
-			b.WriteByte('P')
-		case s.Status == occamy.Internal:
-			b.WriteByte('i')
-		case s.Status == occamy.External:
-			b.WriteByte('e')
-		default:
-			b.WriteByte('.')
-		}
+		b.WriteRune(sign(s.Status, s.Phase))
 	}
 	return b.String()
+}
+
+// sign is one character for a slot: P protected, i internal, e external, s
+// stopping, ! stuck, . empty.
+func sign(status occamy.Status, phase occamy.Phase) rune {
+	switch {
+	case phase == occamy.Stuck:
+		return '!'
+	case phase == occamy.Stopping:
+		return 's'
+	case status == occamy.Protected:
+		return 'P'
+	case status == occamy.Internal:
+		return 'i'
+	case status == occamy.External:
+		return 'e'
+	default:
+		return '.'
+	}
 }
