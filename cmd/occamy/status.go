@@ -41,6 +41,11 @@ Servers:
   KINDS      the kinds of requests that it takes; "draining" behind them when it
              takes none
 
+With --json it prints {"broker","servers","queues"}: of each server all that
+occamy.Snapshot has, its slots with their tasks included, times in RFC 3339 and
+durations ("…_ns") in nanoseconds; of each queue "kind", "ready", "unacked" and
+"dead". 'occamy top' shows the fleet live.
+
 Queues, one for each kind:
   READY      requests that no server has taken
   UNACKED    requests that are with a server

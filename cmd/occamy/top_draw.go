@@ -26,7 +26,7 @@ func (m *topModel) lines() []string {
 	rows, tasks := m.fleet.rows(), m.fleet.tasks()
 	// 1 line at the top, 2 heads, 2 empty lines, 1 at the bottom.
 	room := max(m.height-6, 3)
-	events := min(len(m.fleet.events), max(1, room/4))
+	events := min(len(m.fleet.events), max(1, room/4, room-len(rows)-max(len(tasks), 1)))
 	room -= events
 	forServers := min(len(rows), max(1, room/2, room-max(len(tasks), 1)))
 	forTasks := max(room-forServers, 1)
@@ -42,7 +42,7 @@ func (m *topModel) lines() []string {
 	for _, e := range m.fleet.events[len(m.fleet.events)-events:] {
 		lines = append(lines, dim(eventLine(e)))
 	}
-	return append(m.fit(lines[:min(len(lines), max(m.height-1, 1))]), m.fit([]string{m.bottom()})...)
+	return append(m.fit(lines[:min(len(lines), max(m.height-1, 0))]), m.fit([]string{m.bottom()})...)
 }
 
 func (m *topModel) fit(lines []string) []string {
@@ -105,7 +105,7 @@ const topBar = 10
 func (m *topModel) taskLines(tasks []topTask, room int) []string {
 	id := longest(tasks, func(t topTask) string { return t.ID }, 4, max(4, m.width-62))
 	kind := longest(tasks, func(t topTask) string { return t.Kind }, 4, 10)
-	head := fmt.Sprintf("    %s %s %7s %s %s %s", pad("TASK", id), pad("KIND", kind), "AGE", pad("PROGRESS", topBar+7), pad("HELP", 9), "SERVER")
+	head := fmt.Sprintf("    %s %s %7s %s %s %s", pad("TASK", id), pad("KIND", kind), "AGE", pad("PROGRESS", topBar+8), pad("HELP", 9), "SERVER")
 	lines := []string{m.head(head, !m.onServers)}
 	if len(tasks) == 0 {
 		return append(lines, dim("  no task runs"))
@@ -117,8 +117,10 @@ func (m *topModel) taskLines(tasks []topTask, room int) []string {
 		if t.helpers > 0 {
 			help = fmt.Sprintf("%d on %d", t.helpers, t.on)
 		}
-		line := fmt.Sprintf("%s%s %s %s %7s %s %s %s/%d", mark(t.key() == m.task), drawSlot(t.Slot), pad(escape(t.ID), id),
-			pad(escape(t.Kind), kind), age(m.now.Sub(time.UnixMilli(t.Since))), pad(smallBar(t.Fraction), topBar+7), pad(help, 9), escape(t.Server), t.Slot.Slot)
+		line := fmt.Sprintf("%s%s %s %s %7s %s %s ", mark(t.key() == m.task), drawSlot(t.Slot), pad(escape(t.ID), id),
+			pad(escape(t.Kind), kind), m.age(t.Since), pad(smallBar(t.Fraction), topBar+8), pad(help, 9))
+		slot := fmt.Sprintf("/%d", t.Slot.Slot)
+		line += ansi.Truncate(escape(t.Server), max(m.width-ansi.StringWidth(line)-len(slot), 1), "…") + slot
 		lines = append(lines, m.line(line, t.key() == m.task, !m.onServers))
 	}
 	return lines
@@ -233,8 +235,15 @@ func smallBar(fraction float64) string {
 	if fraction <= 0 {
 		return "-"
 	}
-	full := int(fraction * topBar)
-	return "[" + strings.Repeat("#", full) + strings.Repeat("-", topBar-full) + "] " + fmt.Sprintf("%3.0f%%", fraction*100)
+	return strings.TrimRight(bar(fraction, topBar), " ")
+}
+
+// age is how long ago something was, "-" where that is unknown.
+func (m *topModel) age(since int64) string {
+	if since == 0 {
+		return "-"
+	}
+	return age(m.now.Sub(time.UnixMilli(since)))
 }
 
 // age is a duration in at most seven characters.
@@ -253,23 +262,33 @@ func age(d time.Duration) string {
 }
 
 func eventLine(e live.Event) string {
-	line := "  " + time.UnixMilli(e.Time).Format(time.TimeOnly) + " " + string(e.Type)
+	line := "  " + time.UnixMilli(e.Time).Format(time.TimeOnly) + " " + pad(string(e.Type), 9) + " "
 	switch e.Type {
 	case live.Joined, live.Gone, live.Draining, live.Resumed:
-		return line + " " + escape(e.Server)
+		return line + escape(e.Server)
 	}
-	line += " " + strings.TrimSpace(string(e.Status)+" "+quote(e.ID))
-	if e.Request != "" && e.Request != e.ID {
-		line += " for " + quote(e.Request)
+	if e.Status != "" {
+		line += pad(string(e.Status), 9) + " "
 	}
-	line += " on " + escape(e.Server)
+	line += named(e.ID)
+	if e.Request != "" && e.Request != e.ID && !strings.HasPrefix(e.ID, e.Request+"/") {
+		line += " for " + named(e.Request)
+	}
 	if e.Cause != "" {
 		line += ", " + escape(string(e.Cause))
 	}
 	if e.Took > 0 {
 		line += " after " + (time.Duration(e.Took) * time.Millisecond).String()
 	}
-	return line
+	return line + " on " + escape(e.Server)
+}
+
+// named is an ID in a sentence: in quotation marks where its end is unclear.
+func named(id string) string {
+	if strings.ContainsAny(id, ` ,"`) {
+		return quote(id)
+	}
+	return escape(id)
 }
 
 // styled puts text into a style. The writer takes it away where there are no

@@ -68,7 +68,7 @@ func newTopModel(ctx context.Context, view topView, client topClient, ping func(
 }
 
 // Init implements tea.Model.
-func (m *topModel) Init() tea.Cmd { return tea.Batch(m.look(0), tick(), m.reach(0)) }
+func (m *topModel) Init() tea.Cmd { return tea.Batch(m.look(0), m.tick(), m.reach(0)) }
 
 // look waits for something newer than what is shown, after a pause.
 func (m *topModel) look(pause time.Duration) tea.Cmd {
@@ -86,7 +86,14 @@ func (m *topModel) look(pause time.Duration) tea.Cmd {
 }
 
 // tick has ages grow.
-func tick() tea.Cmd { return tea.Tick(time.Second, func(t time.Time) tea.Msg { return topTick(t) }) }
+func (m *topModel) tick() tea.Cmd {
+	return func() tea.Msg {
+		if !sleep(m.ctx, time.Second) {
+			return nil
+		}
+		return topTick(time.Now())
+	}
+}
 
 // reach finds out whether the broker is reached, after a pause.
 func (m *topModel) reach(pause time.Duration) tea.Cmd {
@@ -129,7 +136,7 @@ func (m *topModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.look(topEvery)
 	case topTick:
 		m.now = time.Time(msg)
-		return m, tick()
+		return m, m.tick()
 	case topReach:
 		m.cut = msg.err != nil
 		return m, m.reach(2 * time.Second)
@@ -188,9 +195,9 @@ func (m *topModel) key(key string) tea.Cmd {
 	case "c":
 		m.askCancel()
 	case "d":
-		m.askServer("drain", "it takes no more requests; what runs goes on", m.client.Drain)
+		m.askServer("drain", m.client.Drain)
 	case "r":
-		m.askServer("resume", "it takes requests again", m.client.Resume)
+		m.askServer("resume", m.client.Resume)
 	}
 	return nil
 }
@@ -208,14 +215,14 @@ func (m *topModel) askCancel() {
 	}
 }
 
-func (m *topModel) askServer(verb, means string, do func(context.Context, string) error) {
+func (m *topModel) askServer(verb string, do func(context.Context, string) error) {
 	if m.server == "" {
 		m.said = "there is no server to " + verb
 		return
 	}
 	id := m.server
 	m.ask = &topCommand{
-		question: verb + " server " + quote(id) + " (" + means + ")?",
+		question: verb + " server " + quote(id) + "?",
 		done:     "told " + quote(id) + " to " + verb,
 		run:      func(ctx context.Context) error { return do(ctx, id) },
 	}
