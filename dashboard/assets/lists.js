@@ -40,7 +40,7 @@ export function showRunning(model) {
     const attempt = q.attempt > 1 ? ` · attempt ${q.attempt}` : '';
     const state = q.stuck ? ' · stuck' : q.stopping ? ' · stopping' : '';
     text(r.kind, (q.kind || '') + attempt + state);
-    text(r.server, q.server || 'not here');
+    text(r.server, q.server || '–');
     text(r.where, q.server);
     for (const [status, e] of Object.entries(r.counts)) { e.hidden = !q[status]; text(e, String(q[status])); }
     text(r.spoken, `${q.protected} protected, ${q.internal + q.external} assistants`);
