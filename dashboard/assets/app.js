@@ -1,8 +1,8 @@
-import { $, el, text, attribute, age, say, taskOf, taskPath } from './dom.js';
+import { $, el, text, age, legible, say, taskOf, taskPath } from './dom.js';
 import { Model } from './model.js';
 import { follow } from './stream.js';
 import { lay, showFleet, tickFleet, wireFleet } from './fleet.js';
-import { showRunning, showEvents_ as showEvents } from './lists.js';
+import { showRunning, showEvents } from './lists.js';
 import { openTask, touched } from './task.js';
 import { wireDialog } from './dialog.js';
 
@@ -18,7 +18,7 @@ function render() {
   busy = model.dirty.count > 50;
   showFleet(model);
   if (model.dirty.queues) showQueues();
-  text($('broker'), model.broker);
+  text($('broker'), legible(model.broker));
   tell();
   touched(model);
   const now = performance.now();
@@ -55,7 +55,7 @@ function figures(t) {
 }
 
 function showQueues() {
-  $('queues').replaceChildren(...model.queues.map(q => el('li', null, el('span', { class: 'id' }, q.kind || ''),
+  $('queues').replaceChildren(...model.queues.map(q => el('li', null, el('span', { class: 'id' }, legible(q.kind || '')),
     ` ${q.ready || 0} ready, ${q.unacked || 0} taken`, q.dead ? el('strong', null, `, ${q.dead} dead`) : '')));
   $('queues').hidden = model.queues.length === 0;
 }
@@ -105,7 +105,7 @@ function route(focus) {
   const id = taskOf(location);
   $('fleet-view').hidden = id !== null;
   $('task-view').hidden = id === null;
-  document.title = id === null ? 'Occamy' : id + ' – Occamy';
+  document.title = id === null ? 'Occamy' : legible(id) + ' – Occamy';
   openTask(id);
   if (id === null) {
     lists(performance.now());

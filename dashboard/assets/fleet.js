@@ -1,5 +1,5 @@
 // The servers as rows of slots: an ARIA grid with one tab stop.
-import { $, el, text, age, taskPath } from './dom.js';
+import { $, el, text, age, legible, taskPath } from './dom.js';
 import { Row, layout, readLook, setLit } from './paint.js';
 
 const rows = new Map(); // by ID of the server
@@ -7,7 +7,7 @@ const lively = 24;      // changes at a time that are animated
 
 function newRow(id) {
   const r = { id, cells: [], state: '', paint: new Row() };
-  r.name = el('span', { class: 'name' }, id);
+  r.name = el('span', { class: 'name' }, legible(id));
   r.badge = el('span', { class: 'badge' });
   r.info = el('span', { class: 'info' });
   r.head = el('div', { role: 'rowheader', class: 'server-head' }, el('span', { class: 'line' }, r.name, r.badge), r.info);
