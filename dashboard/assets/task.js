@@ -1,19 +1,21 @@
 // A task's own page.
-import { $, el, text, age, bytes, clock, duration, taskPath } from './dom.js';
+import { $, el, text, age, bytes, clock, duration, legible, taskPath } from './dom.js';
 import { event } from './lists.js';
 
 let shown = null;  // the ID
+let now = Date.now; // by the server's clock
 let timer = 0, asked = 0, known = null;
 
 // openTask shows the page of a task; null closes it.
-export function openTask(id) {
+export function openTask(id, model) {
   shown = id;
+  now = () => model.now();
   known = null;
   clearTimeout(timer);
   timer = 0;
   if (id === null) return;
   $('task-view').dataset.id = id;
-  text($('task-title'), id);
+  text($('task-title'), legible(id));
   text($('task-state'), '');
   for (const e of ['task-facts', 'timeline', 'gantt']) $(e).replaceChildren();
   for (const e of ['task-problem', 'task-progress', 'task-report', 'task-slots', 'result', 'task-cancel']) $(e).hidden = true;
@@ -55,25 +57,25 @@ async function load() {
 }
 
 function facts(pairs) {
-  $('task-facts').replaceChildren(...pairs.filter(([, v]) => v !== '' && v !== undefined).map(([k, v]) => el('div', null, el('dt', null, k), el('dd', null, v instanceof Node ? v : String(v)))));
+  $('task-facts').replaceChildren(...pairs.filter(([, v]) => v !== '' && v !== undefined).map(([k, v]) => el('div', null, el('dt', null, k), el('dd', null, v instanceof Node ? v : legible(v)))));
 }
 
 function show(t) {
   const slots = t.slots || [], events = t.events || [], o = t.outcome;
   const own = slots.find(s => s.id === shown && s.status === 'protected') || slots.find(s => s.id === shown);
   const rest = slots.filter(s => s !== own);
-  const state = o ? o.status : own ? own.phase || 'running' : rest.length ? 'running' : 'unknown';
+  const state = o ? o.status : own ? own.phase || 'running' : rest.length ? 'running' : events.some(e => e.id === shown && e.type === 'ended') ? 'ended' : 'unknown';
   text($('task-state'), state);
   $('task-state').dataset.state = state;
   $('task-cancel').hidden = !!o;
   const first = events.find(e => e.type === 'started');
-  const request = own && own.request && own.request !== shown ? el('a', { href: taskPath(own.request), 'data-nav': '', class: 'id' }, own.request) : '';
+  const request = own && own.request && own.request !== shown ? el('a', { href: taskPath(own.request), 'data-nav': '', class: 'id' }, legible(own.request)) : '';
   facts([
     ['Kind', o?.kind || own?.kind || first?.kind || ''], ['Status', own?.status || ''], ['Works for', request],
     ['Server', o?.server || (own ? `${own.server}, slot ${own.slot || 0}` : '')],
     ['Attempt', o?.attempt || own?.attempt || ''], ['Priority', own?.priority || ''],
     ['Started', own?.since ? clock(own.since) : first ? clock(first.time) : ''],
-    ['Age', own?.since ? age(Date.now() - own.since) : ''], ['Assistants', rest.length || ''], ['Reason', o?.reason || ''],
+    ['Age', own?.since ? age(now() - own.since) : ''], ['Assistants', rest.length || ''], ['Reason', o?.reason || ''],
   ]);
   const fraction = own?.fraction || 0;
   $('task-progress').hidden = !(fraction > 0) || !!o;
@@ -83,9 +85,9 @@ function show(t) {
   if (report) text($('task-report'), typeof report === 'string' ? pretty(report) : JSON.stringify(report, null, 2));
 
   $('task-slots').tBodies[0].replaceChildren(...rest.map(s => el('tr', null,
-    el('th', { scope: 'row' }, el('a', { href: taskPath(s.id || ''), 'data-nav': '', class: 'id' }, s.id || '')),
+    el('th', { scope: 'row' }, el('a', { href: taskPath(s.id || ''), 'data-nav': '', class: 'id' }, legible(s.id || ''))),
     el('td', null, el('i', { class: 'swatch ' + s.status, 'aria-hidden': 'true' }, (s.status || '')[0]?.toUpperCase() || ''), s.status || ''),
-    el('td', null, `${s.server}, slot ${s.slot || 0}`), el('td', { class: 'num' }, s.since ? age(Date.now() - s.since) : ''))));
+    el('td', null, legible(`${s.server}, slot ${s.slot || 0}`)), el('td', { class: 'num' }, s.since ? age(now() - s.since) : ''))));
   $('task-slots').hidden = rest.length === 0;
   $('no-task-slots').hidden = rest.length > 0;
 
@@ -119,7 +121,7 @@ function gantt(slots, events) {
     else if (e.type === 'ended' && open.has(at)) { bars.push({ ...open.get(at), to: e.time }); open.delete(at); }
     else if (e.type === 'ended' && e.took) bars.push({ server: e.server, slot: e.slot || 0, status: e.status, id: e.id, from: e.time - e.took, to: e.time });
   }
-  const end = Math.max(Date.now() * (slots.length ? 1 : 0), ...events.map(e => e.time || 0));
+  const end = Math.max(slots.length ? now() : 0, ...events.map(e => e.time || 0));
   for (const s of slots) {
     open.delete(s.server + '\n' + (s.slot || 0));
     bars.push({ server: s.server, slot: s.slot || 0, status: s.status, id: s.id, from: s.since || end, to: end, runs: true });
@@ -142,7 +144,7 @@ function gantt(slots, events) {
       bar.style.width = Math.max((b.to - b.from) / length * 100, .4) + '%';
       track.append(bar);
     }
-    return el('div', { class: 'lane' }, el('span', { class: 'lane-name' }, `${lane[0].server} · ${lane[0].slot}`), track);
+    return el('div', { class: 'lane' }, el('span', { class: 'lane-name' }, legible(`${lane[0].server} · ${lane[0].slot}`)), track);
   }));
   if (list.length) $('gantt').append(el('div', { class: 'lane scale' }, el('span'), el('div', { class: 'track' }, el('span', null, clock(begin)), el('span', null, duration(length)))));
 }
