@@ -247,7 +247,11 @@ func TestTopShowsARunningServerAndCancelsItsTask(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.Shutdown(context.Background())
+			defer func() {
+				if err := s.Shutdown(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}()
 			view, err := live.Of(b)
 			if err != nil {
 				t.Fatal(err)
@@ -270,16 +274,21 @@ func TestTopShowsARunningServerAndCancelsItsTask(t *testing.T) {
 
 			keys, press := io.Pipe()
 			screen := newOutput()
+			typed := func(key string) {
+				if _, err := io.WriteString(press, key); err != nil {
+					t.Error(err)
+				}
+			}
 			all.Go(func() {
 				defer press.Close()
 				screen.waitFor(ctx, "the-task")
-				io.WriteString(press, "c")
+				typed("c")
 				screen.waitFor(ctx, "cancel \"the-task\"")
-				io.WriteString(press, "y")
+				typed("y")
 				if o, err := c.Wait(ctx, "the-task", nil); o.Status != occamy.Cancelled {
 					t.Errorf("outcome %+v, %v", o, err)
 				}
-				io.WriteString(press, "q")
+				typed("q")
 			})
 			within, done := context.WithTimeout(ctx, time.Minute)
 			defer done()
