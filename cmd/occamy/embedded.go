@@ -136,6 +136,14 @@ type hosted struct {
 // Name is the address at which other processes reach the broker.
 func (h *hosted) Name() string { return h.server.URL() }
 
+// Ping implements broker.Pinger.
+func (h *hosted) Ping(ctx context.Context) error {
+	if p, ok := h.Broker.(broker.Pinger); ok {
+		return p.Ping(ctx)
+	}
+	return nil
+}
+
 // Close closes the connection and ends the broker.
 func (h *hosted) Close() error { return errors.Join(h.Broker.Close(), end(h.server)) }
 

@@ -1,0 +1,163 @@
+import { $, el, text, attribute, age, say, taskOf, taskPath } from './dom.js';
+import { Model } from './model.js';
+import { follow } from './stream.js';
+import { showFleet, tickFleet, wireFleet } from './fleet.js';
+import { showRunning, showEvents_ as showEvents } from './lists.js';
+import { openTask, touched } from './task.js';
+import { wireDialog } from './dialog.js';
+
+const model = new Model();
+let chart = null, frame = 0, listed = 0, connection = 'connecting', lastUpdate = 0, scroll = 0;
+const states = new Map(); // of servers, to tell who came and went
+
+// ---- what is shown ----
+
+function render() {
+  frame = 0;
+  showFleet(model);
+  if (model.dirty.queues) showQueues();
+  text($('broker'), model.broker);
+  tell();
+  touched(model);
+  const now = performance.now();
+  if (now - listed >= 450) lists(now); // what is left of it comes with the next tick
+  else later = later.concat(model.dirty.events);
+  replaced ||= model.dirty.replaced;
+  model.clearDirty();
+  const root = document.documentElement.dataset;
+  root.version = model.version;
+  root.ready = '';
+}
+
+let later = [], replaced = false; // of the events, what the list has not shown
+
+function lists(now) {
+  listed = now;
+  model.dirty.events = later.concat(model.dirty.events);
+  model.dirty.replaced ||= replaced;
+  later = [];
+  replaced = false;
+  if (taskOf(location) === null) {
+    figures(model.totals());
+    showRunning(model);
+    showEvents(model);
+  }
+  model.dirty.events = [];
+  model.dirty.replaced = false;
+}
+
+function figures(t) {
+  text($('n-servers'), t.servers + (t.gone ? ` + ${t.gone} gone` : ''));
+  text($('n-used'), t.slots ? `${t.slots - t.empty} of ${t.slots}` : '–');
+  for (const s of ['protected', 'internal', 'external', 'empty', 'waiting', 'backlog']) text($('n-' + s), String(t[s]));
+}
+
+function showQueues() {
+  $('queues').replaceChildren(...model.queues.map(q => el('li', null, el('span', { class: 'id' }, q.kind || ''),
+    ` ${q.ready || 0} ready, ${q.unacked || 0} taken`, q.dead ? el('strong', null, `, ${q.dead} dead`) : '')));
+  $('queues').hidden = model.queues.length === 0;
+}
+
+// tell says who came and who went.
+function tell() {
+  if (!model.dirty.servers.size && !model.dirty.layout) return;
+  const news = [];
+  for (const s of model.servers.values()) {
+    const before = states.get(s.id);
+    if (before !== s.state && (before || s.state === 'gone')) news.push(`${s.id} is ${s.state}`);
+    states.set(s.id, s.state);
+  }
+  for (const id of states.keys()) if (!model.servers.has(id)) states.delete(id);
+  if (news.length) say(news.length > 3 ? `${news.length} servers changed` : news.join(', '));
+}
+
+// ---- the connection ----
+
+function update(u) {
+  model.apply(u);
+  lastUpdate = Date.now();
+  if (document.hidden) return; // drawn when somebody looks
+  frame ||= requestAnimationFrame(render);
+}
+
+function state(s) {
+  if (s === connection) return;
+  if (s === 'cut') say('The connection is cut');
+  else if (connection === 'cut') say('The connection is back');
+  connection = s;
+  $('connection').dataset.state = s;
+  text($('connection').lastElementChild, s === 'live' ? 'live' : 'cut');
+  $('cut').hidden = s !== 'cut';
+  document.body.classList.toggle('stale', s === 'cut');
+}
+
+// ---- the task's page ----
+
+function route(focus) {
+  const id = taskOf(location);
+  $('fleet-view').hidden = id !== null;
+  $('task-view').hidden = id === null;
+  document.title = id === null ? 'Occamy' : id + ' – Occamy';
+  openTask(id);
+  if (id === null) {
+    lists(performance.now());
+    scrollTo(0, focus ? scroll : 0);
+  } else {
+    scrollTo(0, 0);
+    if (focus) $('task-title').focus();
+  }
+}
+
+function open(id) {
+  if (taskOf(location) === null) scroll = scrollY;
+  history.pushState(null, '', taskPath(id));
+  route(true);
+}
+
+document.addEventListener('click', e => {
+  const a = e.target.closest('a[data-nav]');
+  if (!a || e.button || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return;
+  e.preventDefault();
+  if (taskOf(location) === null) scroll = scrollY;
+  history.pushState(null, '', a.getAttribute('href'));
+  route(true);
+});
+addEventListener('popstate', () => route(true));
+
+// ---- the theme ----
+
+function showTheme() { text($('theme'), 'Theme: ' + (document.documentElement.dataset.theme || 'auto')); }
+
+$('theme').addEventListener('click', () => {
+  const root = document.documentElement.dataset, order = ['', 'dark', 'light'];
+  const next = order[(order.indexOf(root.theme || '') + 1) % 3];
+  if (next) root.theme = next; else delete root.theme;
+  try { localStorage.setItem('occamy-theme', next); } catch { /* not kept */ }
+  showTheme();
+  chart?.rebuild();
+});
+
+// ---- time ----
+
+setInterval(() => {
+  if (!document.hidden) {
+    lists(performance.now());
+    tickFleet(model);
+    if (connection === 'cut') text($('cut-age'), lastUpdate ? age(Date.now() - lastUpdate) + ' ago' : 'before');
+  }
+  if (chart && connection === 'live') chart.sample(model.totals(), model.now());
+}, 1000);
+document.addEventListener('visibilitychange', () => { if (!document.hidden) frame ||= requestAnimationFrame(render); });
+$('notable').addEventListener('change', () => showEvents(model, true));
+
+showTheme();
+wireDialog();
+wireFleet(open);
+route(false);
+follow('/api/fleet', update, state);
+// The chart is no part of what must be there first.
+(window.requestIdleCallback || setTimeout)(async () => {
+  const c = await import('./chart.js');
+  c.startChart();
+  chart = c;
+});
