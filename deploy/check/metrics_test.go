@@ -15,6 +15,8 @@ import (
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/broker/memory"
+	"github.com/occamy-go/occamy/internal/ops"
 	metrics "github.com/occamy-go/occamy/monitor/prometheus"
 )
 
@@ -38,7 +40,7 @@ func exposed(t *testing.T) series {
 	m.Watch(server)
 	m.WatchQueues(queues{})
 	registry := prom.NewPedanticRegistry()
-	registry.MustRegister(m)
+	registry.MustRegister(m, ops.New(server, memory.New(memory.Options{}), nil).Connected())
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

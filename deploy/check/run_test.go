@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -81,9 +83,44 @@ func TestImageServesAsNobodyAndStopsInOrder(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), `"completed"`) {
 		t.Errorf("submit: %v\n%s%s", err, out, s.errs)
 	}
-	if status, err := os.ReadFile("/proc/" + strconv.Itoa(s.cmd.Process.Pid) + "/status"); err != nil || os.Getuid() == 0 && !strings.Contains(string(status), "\nUid:\t65532\t65532\t65532\t65532\n") ||
+	if status, err := os.ReadFile("/proc/" + itoa(s.cmd.Process.Pid) + "/status"); err != nil || os.Getuid() == 0 && !strings.Contains(string(status), "\nUid:\t65532\t65532\t65532\t65532\n") ||
 		os.Getuid() == 0 && !strings.Contains(string(status), "\nCapEff:\t0000000000000000\n") {
 		t.Errorf("it runs as %v\n%s", err, status)
 	}
 	s.stop(t)
 }
+
+// freeAddress is an address of this machine where nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// get asks the service for a page, with a token unless it is empty.
+func get(t *testing.T, at, path, token string) (status int, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(b)
+}
+
+func itoa[N ~int | ~int32](n N) string { return strconv.Itoa(int(n)) }
