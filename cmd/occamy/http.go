@@ -37,7 +37,7 @@ type httpConfig struct {
 }
 
 func (c *httpConfig) flags(f *pflag.FlagSet) {
-	f.StringVar(&c.HTTP, "http", "", "`ADDRESS` for /metrics, /scale, /healthz and /readyz, or none (default "+defaultHTTP+", or a free port where that is taken)")
+	f.StringVar(&c.HTTP, "http", "", "`ADDRESS` for the page, /metrics, /scale, /healthz and /readyz, or none (default "+defaultHTTP+", or a free port where that is taken)")
 	f.StringVar(&c.HTTPTokenFile, "http-token-file", "", "read the token that HTTP asks for from this `FILE`")
 	f.StringVar(&c.HTTPTLSCert, "http-tls-cert", "", "serve HTTP over TLS with the certificate in this `FILE` (PEM)")
 	f.StringVar(&c.HTTPTLSKey, "http-tls-key", "", "the key of --http-tls-cert, a `FILE` (PEM)")

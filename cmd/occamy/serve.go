@@ -46,11 +46,12 @@ With --checkpoint (or OCCAMY_CHECKPOINT) tasks keep their progress where an
 attempt that has lost its request cannot overwrite it. The password of a database
 is in OCCAMY_CHECKPOINT_PASSWORD or a file, as that of the broker is.
 
-Over HTTP it answers on --http: /metrics, /scale, /healthz and /readyz, and with
---pprof /debug/pprof. On a loopback address everybody on this machine may ask. Any
-other wants a token, in OCCAMY_HTTP_TOKEN or a file, or client certificates; where
-there is one it is asked for anywhere. --http-client-ca is OCCAMY_HTTP_CLIENT_CA
-and so on, --pprof is OCCAMY_PPROF.
+Over HTTP it answers on --http: a page that shows all servers and their tasks,
+live, /metrics, /scale, /healthz and /readyz, and with --pprof /debug/pprof. On a
+loopback address everybody on this machine may ask. Any other wants a token, in
+OCCAMY_HTTP_TOKEN or a file, or client certificates; where there is one it is asked
+for anywhere. --http-client-ca is OCCAMY_HTTP_CLIENT_CA and so on, --pprof is
+OCCAMY_PPROF.
 
 The fields of the config file are those of the flags (data_dir, listen, sync,
 grace, slots, headroom, max_headroom, checkpoint, checkpoint_password_file, http,
@@ -164,7 +165,6 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	if err != nil {
 		return err
 	}
-	config.Monitors = monitor.Tee(config.Monitors, site.monitors())
 	starting, started := a.untilInterrupt(ctx)
 	defer started()
 	b, err := a.openForServe(starting, c, l)
@@ -178,13 +178,17 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 		return errors.Join(err, b.Close())
 	}
 	config.Handler = newMux(assist.Config{Broker: b, Store: progress, OnError: l.failed})
+	announcer := newAnnouncer(b)
+	config.Monitors = monitor.Tee(config.Monitors, site.monitors(), announcer.monitors())
 	server, err := occamy.New(config)
 	if err != nil {
 		site.close()
 		closeProgress()
 		return errors.Join(err, b.Close())
 	}
+	announcer.run(server, l.failed)
 	site.watch(server, b)
+	site.show(b)
 	site.serve()
 	occamy.ReserveProcs(c.Slots)
 	served := make(chan error, 1)
@@ -209,6 +213,7 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	site.stopping()
 	hangUp := func() error {
 		site.close()
+		announcer.close()
 		l.close()
 		behind.end()
 		closeProgress()

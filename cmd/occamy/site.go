@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -30,6 +31,8 @@ type site struct {
 	ops      *ops.Ops // nil before watch
 	tell     func(string)
 	serving  chan struct{} // closed when it has ended; nil before serve
+	endView  func()        // ends what show began
+	viewing  sync.WaitGroup
 }
 
 // openSite takes the address of a site. Until serve, who calls waits. It
@@ -45,7 +48,7 @@ func (a *app) openSite(c httpConfig, tell func(string)) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{config: c, metrics: prommonitor.New(prommonitor.Options{}), mux: http.NewServeMux(), tell: tell}
+	s := &site{config: c, metrics: prommonitor.New(prommonitor.Options{}), mux: http.NewServeMux(), tell: tell, endView: func() {}}
 	host, _, _ := net.SplitHostPort(c.HTTP) // "" names nothing
 	handler, err := guard.New(guard.Config{
 		Token: c.HTTPToken, Certificates: c.HTTPClientCA != "", Open: []string{"/healthz", "/readyz"}, Host: host,
@@ -121,16 +124,20 @@ func (s *site) stopping() {
 	}
 }
 
-// close ends the site, streams at once, within a second in any case.
+// close ends the site, streams at once, within a second in any case. It may be
+// called again.
 func (s *site) close() {
-	switch {
-	case s == nil:
-	case s.serving == nil:
+	if s == nil {
+		return
+	}
+	if s.serving == nil {
 		_ = s.listener.Close() // nobody was answered
-	default:
+	} else {
 		s.web.End()
 		<-s.serving
 	}
+	s.endView()
+	s.viewing.Wait()
 }
 
 // String is what people are told of where the site is.
