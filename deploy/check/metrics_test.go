@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	prom "github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -110,7 +111,7 @@ func (s series) check(t *testing.T, where, expr string) {
 	for _, selector := range parser.ExtractSelectors(parse(t, expr)) {
 		var name string
 		for _, m := range selector {
-			if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+			if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
 				name = m.Value
 			}
 		}
@@ -121,7 +122,7 @@ func (s series) check(t *testing.T, where, expr string) {
 		}
 		names[name] = true
 		for _, m := range selector {
-			if m.Name == labels.MetricName || slices.Contains(scraped, m.Name) {
+			if m.Name == model.MetricNameLabel || slices.Contains(scraped, m.Name) {
 				continue
 			}
 			values, ok := has[m.Name]
