@@ -28,7 +28,7 @@ function render() {
   model.clearDirty();
   const root = document.documentElement.dataset;
   root.version = model.version;
-  root.ready = '';
+  root.ready ??= Math.round(performance.now());
 }
 
 let full = 0, listsInSight = true;
@@ -117,7 +117,7 @@ function route(focus) {
   $('fleet-view').hidden = id !== null;
   $('task-view').hidden = id === null;
   document.title = id === null ? 'Occamy' : legible(id) + ' – Occamy';
-  openTask(id);
+  openTask(id, model);
   if (id === null) {
     lists(performance.now());
     scrollTo(0, focus ? scroll : 0);
