@@ -87,3 +87,14 @@ func validKey(key string) bool {
 	}
 	return true
 }
+
+// CheckTopic says whether topic can be one of a Feed. The error wraps ErrInvalid.
+func CheckTopic(topic string) error {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+	}
+	if topic == "" || len(topic) > 32 || strings.ContainsFunc(topic, func(r rune) bool { return !plain(r) }) {
+		return fmt.Errorf("%w: the topic %.40q; want 1 to 32 of a-z, 0-9, - and _", ErrInvalid, topic)
+	}
+	return nil
+}

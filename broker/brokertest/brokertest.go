@@ -111,7 +111,7 @@ func Run(t *testing.T, h Harness) {
 	before := goleak.IgnoreCurrent()
 	for _, group := range [][]test{
 		deliveryTests, controlTests, settleTests, leaseTests, capacityTests,
-		faultTests, outcomeTests, deadTests, inputTests, endTests, serverTests,
+		faultTests, outcomeTests, deadTests, inputTests, endTests, serverTests, feedTests,
 	} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {

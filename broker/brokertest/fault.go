@@ -23,6 +23,7 @@ var faultTests = []test{
 	{name: "no request is lost or doubled by servers that come and go", run: comeAndGo},
 	{name: "a lost connection comes back for a server", needs: Interruption, run: serverReconnects},
 	{name: "a lost connection comes back for a client", needs: Interruption, run: clientReconnects},
+	{name: "a ping tells whether there is a connection now", needs: Interruption, run: pingTells},
 }
 
 func crashReturns(f *fixture) {
@@ -279,4 +280,30 @@ func clientReconnects(f *fixture) {
 	if o := f.lastEvent(events).Outcome; o == nil || o.Status != occamy.Completed {
 		f.Errorf("the outcome of the time without a connection came as %+v", o)
 	}
+}
+
+// pingTells is about brokers that are a broker.Pinger.
+func pingTells(f *fixture) {
+	conn := f.world.Connect(f.TB)
+	p, ok := conn.(broker.Pinger)
+	if !ok {
+		f.Logf("%T is no broker.Pinger, which it may be", conn)
+		return
+	}
+	for range 2 {
+		f.check("Ping", p.Ping(f.within()))
+		f.world.Cut(f.TB, conn)
+		f.eventually("a ping over a cut connection fails", func() bool {
+			ctx, cancel := context.WithTimeout(f.ctx, patience)
+			defer cancel()
+			return p.Ping(ctx) != nil && ctx.Err() == nil
+		})
+		f.world.Heal(f.TB, conn)
+		f.eventually("a ping over a healed connection is answered", func() bool { return p.Ping(f.within()) == nil })
+	}
+	ctx, cancel := context.WithCancel(f.ctx)
+	cancel()
+	f.wantIs("Ping whose ctx has ended", p.Ping(ctx), context.Canceled)
+	f.check("Close", conn.Close())
+	f.wantIs("Ping after Close", p.Ping(f.within()), broker.ErrClosed)
 }

@@ -30,6 +30,7 @@ type world struct {
 	outcomes  map[string]*list.Element
 	ages      *list.List // of *keptOutcome, oldest first
 	watchers  map[string][]*watcher
+	listeners map[string][]*listener // by topic
 }
 
 func newWorld(o Options) *world {

@@ -36,6 +36,7 @@ func newNames(prefix string) (names, error) {
 func (n names) request(kind string) string  { return n.prefix + ".request." + token.Of(kind) }
 func (n names) optional(kind string) string { return n.prefix + ".optional." + token.Of(kind) }
 func (n names) control(id string) string    { return n.prefix + ".control." + token.Of(id) }
+func (n names) feed(topic string) string    { return n.prefix + ".feed." + topic }
 func (n names) outcome(id string) string    { return n.prefix + ".outcome." + token.Of(id) }
 func (n names) progress(id string) string   { return "$KV." + n.bucket + "." + token.Of(id) }
 

@@ -99,6 +99,7 @@ func (n names) delay(bucket string) string { return n.prefix + ".delay." + bucke
 // Keys of the control exchange.
 func (n names) controlKey(id string) string    { return "task." + token.Of(id) }
 func (n names) optionalKey(kind string) string { return "optional." + token.Of(kind) }
+func feedKey(topic string) string              { return "feed." + topic }
 
 const (
 	commandKey = "command"

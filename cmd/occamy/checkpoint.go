@@ -154,9 +154,6 @@ func (a *app) openCheckpoint(ctx context.Context, c serveConfig, b broker.Broker
 
 // connOf is the connection of a NATS broker; nil for another.
 func connOf(b broker.Broker) *natsgo.Conn {
-	if h, ok := b.(*hosted); ok {
-		b = h.Broker
-	}
 	if n, ok := b.(interface{ Conn() *natsgo.Conn }); ok {
 		return n.Conn()
 	}

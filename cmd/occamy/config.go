@@ -43,6 +43,7 @@ type serveConfig struct {
 	MaxPayload int `json:"max_payload"` // of the embedded broker
 
 	checkpointConfig
+	httpConfig
 
 	ID              string   `json:"id"`
 	Kinds           []string `json:"kinds"`

@@ -24,6 +24,7 @@ const demoLimit = 60 * time.Second
 func (a *app) demoVerb() *cobra.Command {
 	var slots int
 	var picture string
+	var web httpConfig
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch the main job end to end on this machine",
@@ -33,11 +34,15 @@ spare slot of both servers; a burst of requests starts at once, since helpers
 give way; helpers come back as requests finish; a control message and a cancel
 reach a running task; one server is shut down in the middle and its request goes
 on at the other from where it was. It takes about half a minute, leaves nothing
-behind, and ends with a table of what was measured in that run.`,
+behind, and ends with a table of what was measured in that run.
+
+A page shows the same in a browser, at the address that it prints first.
+OCCAMY_HTTP_TOKEN counts here as with 'occamy serve'.`,
 		Args: takes(),
 	}
 	cmd.Flags().IntVar(&slots, "slots", 0, "the `NUMBER` of slots of each of the two servers; 0 means one for each CPU, at most 4")
 	cmd.Flags().StringVar(&picture, "picture", "", "write a picture of the slots over time to this `FILE`, as SVG")
+	cmd.Flags().StringVar(&web.HTTP, "http", "", "`ADDRESS` of the page, or none (default "+defaultHTTP+", or a free port where that is taken)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cpus := runtime.GOMAXPROCS(0)
 		if slots == 0 {
@@ -46,11 +51,19 @@ behind, and ends with a table of what was measured in that run.`,
 		if slots < 1 || slots > cpus {
 			return usage(fmt.Sprintf("%d slots for each of two servers on %d CPUs", slots, cpus), "--slots 1 to the number of CPUs")
 		}
+		environment, err := a.httpFromEnvironment()
+		if err != nil {
+			return err
+		}
+		web = web.or(environment)
+		if err := web.check(); err != nil {
+			return err
+		}
 		ctx, stop := a.untilInterrupt(cmd.Context())
 		defer stop()
 		ctx, cancel := context.WithTimeoutCause(ctx, demoLimit, errors.New("the demo did not end in time"))
 		defer cancel()
-		return a.demo(ctx, slots, picture)
+		return a.demo(ctx, slots, picture, web)
 	}
 	return cmd
 }
@@ -74,12 +87,17 @@ type demoServer struct {
 	ended  time.Time // zero while it runs
 }
 
-func (a *app) demo(ctx context.Context, slots int, picture string) (err error) {
+func (a *app) demo(ctx context.Context, slots int, picture string, web httpConfig) (err error) {
 	dir, err := os.MkdirTemp("", "occamy-demo-")
 	if err != nil {
 		return hinted(fmt.Errorf("make a data directory: %w", err), "TMPDIR names another place")
 	}
 	defer os.RemoveAll(dir)
+	site, err := a.openSite(web, func(line string) { a.note(line, "") })
+	if err != nil {
+		return err
+	}
+	defer site.close()
 	natsServer, err := embedded.Start(embedded.Config{Dir: dir, Port: embedded.AnyPort})
 	if err != nil {
 		return err
@@ -103,10 +121,13 @@ func (a *app) demo(ctx context.Context, slots int, picture string) (err error) {
 			return err
 		}
 		defer hangUp()
-		server, err := occamy.New(occamy.Config{ID: name, Slots: slots, Handler: d.meter.handler(newMux(assist.Config{Broker: b, Store: store}))})
+		announcer := newAnnouncer(b)
+		defer announcer.close()
+		server, err := occamy.New(occamy.Config{ID: name, Slots: slots, Monitors: announcer.monitors(), Handler: d.meter.handler(newMux(assist.Config{Broker: b, Store: store}))})
 		if err != nil {
 			return err
 		}
+		announcer.run(server, func(err error) { a.note(oneLine(err), "") })
 		s := &demoServer{name: name, Server: server, broker: b, served: make(chan error, 1)}
 		d.servers = append(d.servers, s)
 		defer d.stop(context.Background(), s)
@@ -117,6 +138,9 @@ func (a *app) demo(ctx context.Context, slots int, picture string) (err error) {
 	}
 	defer b.Close()
 	d.client = client.New(b)
+	site.show(b)
+	site.serve()
+	defer site.close() // before the broker
 
 	d.screen = newScreen(a, d)
 	for _, s := range d.servers {
@@ -124,6 +148,9 @@ func (a *app) demo(ctx context.Context, slots int, picture string) (err error) {
 	}
 	if err := d.ready(ctx); err != nil {
 		return err
+	}
+	if site != nil {
+		d.screen.say("the same in a browser: %s", site.url())
 	}
 	go d.screen.run()
 	requests, err := d.play(ctx, slots)

@@ -56,7 +56,7 @@ func (a *app) startEmbedded(ctx context.Context, c serveConfig, l *link) (broker
 	if err != nil {
 		return nil, hinted(err, embeddedHint(err))
 	}
-	b, err := natsOpen(ctx, nats.Config{URL: server.URL(), Prefix: c.Prefix, Options: server.InProcess(), OnError: l.failed})
+	b, err := nats.Open(ctx, nats.Config{URL: server.URL(), Prefix: c.Prefix, Options: server.InProcess(), OnError: l.failed})
 	if err != nil {
 		return nil, errors.Join(err, end(server))
 	}
@@ -129,7 +129,7 @@ func embeddedHint(err error) string {
 
 // hosted is the connection to a broker in this process.
 type hosted struct {
-	broker.Broker
+	*nats.Broker
 	server *embedded.Server
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/monitor"
 )
 
 // defaultGrace is how long protected tasks may run on after an interrupt.
@@ -45,9 +46,17 @@ With --checkpoint (or OCCAMY_CHECKPOINT) tasks keep their progress where an
 attempt that has lost its request cannot overwrite it. The password of a database
 is in OCCAMY_CHECKPOINT_PASSWORD or a file, as that of the broker is.
 
+Over HTTP it answers on --http: a page that shows all servers and their tasks,
+live, /metrics, /scale, /healthz and /readyz, and with --pprof /debug/pprof. On a
+loopback address everybody on this machine may ask. Any other wants a token, in
+OCCAMY_HTTP_TOKEN or a file, or client certificates; where there is one it is asked
+for anywhere. --http-client-ca is OCCAMY_HTTP_CLIENT_CA and so on, --pprof is
+OCCAMY_PPROF.
+
 The fields of the config file are those of the flags (data_dir, listen, sync,
-grace, slots, headroom, max_headroom, checkpoint, checkpoint_password_file, and
-those of the connection, such as broker and tls_ca); password, token and
+grace, slots, headroom, max_headroom, checkpoint, checkpoint_password_file, http,
+http_token_file, http_tls_cert, http_tls_key, http_client_ca, pprof, and those of
+the connection, such as broker and tls_ca); password, token, http_token and
 checkpoint_password; checkpoint_age, how long progress is kept after its last
 save (default 168h); max_payload of the embedded broker; and id, kinds,
 headroom_memory, max_body, expansion_period, refill_delay,
@@ -61,7 +70,8 @@ then the environment.`,
 		Args: takes(),
 	}
 	f := cmd.Flags()
-	flags.flags(f, "embedded, or the `ADDRESS` of a broker (default embedded)")
+	flags.httpConfig.flags(f)
+	flags.settings.flags(f, "embedded, or the `ADDRESS` of a broker (default embedded)")
 	f.StringVar(&flags.DataDir, "data-dir", "", "`DIRECTORY` of the embedded broker (default: occamy in the user's data directory)")
 	f.IntVar(&flags.Slots, "slots", 0, "the `NUMBER` of slots; 0 means one for each CPU")
 	f.IntVar(&flags.Headroom, "headroom", 0, "the `NUMBER` of slots that are kept free for requests")
@@ -77,8 +87,16 @@ then the environment.`,
 		if err != nil {
 			return err
 		}
-		if c.Password != "" || c.Token != "" || c.CheckpointPassword != "" {
+		if c.Password != "" || c.Token != "" || c.CheckpointPassword != "" || c.HTTPToken != "" {
 			a.warnIfOpen(file)
+		}
+		environment, err := a.httpFromEnvironment()
+		if err != nil {
+			return err
+		}
+		c.httpConfig = flags.httpConfig.or(environment).or(c.httpConfig)
+		if err := c.httpConfig.check(); err != nil {
+			return err
 		}
 		c.checkpointConfig = flags.checkpointConfig.or(a.checkpointFromEnvironment()).or(c.checkpointConfig)
 		if err := c.checkpointConfig.check(true); err != nil {
@@ -123,6 +141,7 @@ type ready struct {
 	Broker string   `json:"broker"`
 	Kinds  []string `json:"kinds"`
 	Slots  int      `json:"slots"`
+	HTTP   string   `json:"http,omitempty"`
 }
 
 // serve runs a server until an interrupt.
@@ -142,22 +161,35 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	if err := checkServer(config); err != nil {
 		return err
 	}
+	site, err := a.openSite(c.httpConfig, behind.tell)
+	if err != nil {
+		return err
+	}
 	starting, started := a.untilInterrupt(ctx)
 	defer started()
 	b, err := a.openForServe(starting, c, l)
 	if err != nil {
+		site.close()
 		return err
 	}
 	progress, closeProgress, err := a.openCheckpoint(starting, c, b)
 	if err != nil {
+		site.close()
 		return errors.Join(err, b.Close())
 	}
 	config.Handler = newMux(assist.Config{Broker: b, Store: progress, OnError: l.failed})
+	announcer := newAnnouncer(b)
+	config.Monitors = monitor.Tee(config.Monitors, site.monitors(), announcer.monitors())
 	server, err := occamy.New(config)
 	if err != nil {
+		site.close()
 		closeProgress()
 		return errors.Join(err, b.Close())
 	}
+	announcer.run(server, l.failed)
+	site.watch(server, b)
+	site.show(b)
+	site.serve()
 	occamy.ReserveProcs(c.Slots)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(context.WithoutCancel(ctx), b) }()
@@ -166,8 +198,9 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 
 	s := server.Snapshot()
 	if err = context.Cause(starting); !errors.Is(err, errInterrupted) {
-		err = a.report(ready{"serving", s.Server, b.Name(), s.Kinds, len(s.Slots)},
-			"serving %s on %d slots as %s, broker %s", strings.Join(s.Kinds, ", "), len(s.Slots), s.Server, b.Name())
+		site.ready()
+		err = a.report(ready{"serving", s.Server, b.Name(), s.Kinds, len(s.Slots), site.url()},
+			"serving %s on %d slots as %s, broker %s%s", strings.Join(s.Kinds, ", "), len(s.Slots), s.Server, b.Name(), site)
 	}
 	if err == nil {
 		select {
@@ -177,7 +210,10 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 		case <-a.signals:
 		}
 	}
+	site.stopping()
 	hangUp := func() error {
+		site.close()
+		announcer.close()
 		l.close()
 		behind.end()
 		closeProgress()
