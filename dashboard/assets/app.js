@@ -1,26 +1,28 @@
-import { $, el, text, attribute, age, say, taskOf, taskPath } from './dom.js';
+import { $, el, text, age, legible, say, taskOf, taskPath } from './dom.js';
 import { Model } from './model.js';
 import { follow } from './stream.js';
-import { showFleet, tickFleet, wireFleet } from './fleet.js';
-import { showRunning, showEvents_ as showEvents } from './lists.js';
+import { lay, showFleet, tickFleet, wireFleet } from './fleet.js';
+import { showRunning, showEvents } from './lists.js';
 import { openTask, touched } from './task.js';
 import { wireDialog } from './dialog.js';
 
 const model = new Model();
-let chart = null, frame = 0, listed = 0, connection = 'connecting', lastUpdate = 0, scroll = 0;
+let chart = null, frame = 0, drawn = 0, busy = false, listed = 0, connection = 'connecting', lastUpdate = 0, scroll = 0;
 const states = new Map(); // of servers, to tell who came and went
 
 // ---- what is shown ----
 
 function render() {
   frame = 0;
+  drawn = performance.now();
+  busy = model.dirty.count > 50;
   showFleet(model);
   if (model.dirty.queues) showQueues();
-  text($('broker'), model.broker);
+  text($('broker'), legible(model.broker));
   tell();
   touched(model);
   const now = performance.now();
-  if (now - listed >= 450) lists(now); // what is left of it comes with the next tick
+  if (!busy && now - listed >= 450) lists(now); // the rest comes with the next tick
   else later = later.concat(model.dirty.events);
   replaced ||= model.dirty.replaced;
   model.clearDirty();
@@ -53,7 +55,7 @@ function figures(t) {
 }
 
 function showQueues() {
-  $('queues').replaceChildren(...model.queues.map(q => el('li', null, el('span', { class: 'id' }, q.kind || ''),
+  $('queues').replaceChildren(...model.queues.map(q => el('li', null, el('span', { class: 'id' }, legible(q.kind || '')),
     ` ${q.ready || 0} ready, ${q.unacked || 0} taken`, q.dead ? el('strong', null, `, ${q.dead} dead`) : '')));
   $('queues').hidden = model.queues.length === 0;
 }
@@ -76,8 +78,14 @@ function tell() {
 function update(u) {
   model.apply(u);
   lastUpdate = Date.now();
-  if (document.hidden) return; // drawn when somebody looks
-  frame ||= requestAnimationFrame(render);
+  draw();
+}
+
+// draw draws soon, unless nobody looks; five times a second when much changes.
+function draw() {
+  if (document.hidden || frame) return;
+  const wait = busy ? drawn + 195 - performance.now() : 0;
+  frame = wait > 0 ? setTimeout(() => { frame = requestAnimationFrame(render); }, wait) : requestAnimationFrame(render);
 }
 
 function state(s) {
@@ -97,7 +105,7 @@ function route(focus) {
   const id = taskOf(location);
   $('fleet-view').hidden = id !== null;
   $('task-view').hidden = id === null;
-  document.title = id === null ? 'Occamy' : id + ' – Occamy';
+  document.title = id === null ? 'Occamy' : legible(id) + ' – Occamy';
   openTask(id);
   if (id === null) {
     lists(performance.now());
@@ -134,20 +142,21 @@ $('theme').addEventListener('click', () => {
   if (next) root.theme = next; else delete root.theme;
   try { localStorage.setItem('occamy-theme', next); } catch { /* not kept */ }
   showTheme();
+  lay();
   chart?.rebuild();
 });
 
 // ---- time ----
 
 setInterval(() => {
+  if (chart && connection === 'live') chart.sample(model.totals(), model.now());
   if (!document.hidden) {
     lists(performance.now());
     tickFleet(model);
     if (connection === 'cut') text($('cut-age'), lastUpdate ? age(Date.now() - lastUpdate) + ' ago' : 'before');
   }
-  if (chart && connection === 'live') chart.sample(model.totals(), model.now());
 }, 1000);
-document.addEventListener('visibilitychange', () => { if (!document.hidden) frame ||= requestAnimationFrame(render); });
+document.addEventListener('visibilitychange', () => { if (!document.hidden) draw(); });
 $('notable').addEventListener('change', () => showEvents(model, true));
 
 showTheme();

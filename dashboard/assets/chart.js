@@ -4,7 +4,7 @@ import { $, clock } from './dom.js';
 
 const window_ = 300; // seconds
 const data = [[], [], [], [], [], []]; // time, protected, + internal, + external, slots, waiting
-let plots = null, colours = null;
+let plots = null, colours = null, width = 0;
 
 function pattern(colour, ink, draw) {
   const c = document.createElement('canvas');
@@ -38,7 +38,7 @@ const whole = { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e
 function make(height, series, bands, x) {
   const stepped = uPlot.paths.stepped({ align: 1 });
   return new uPlot({
-    width: Math.max($('chart').clientWidth, 200), height, legend: { show: false }, cursor: { show: false }, padding: [6, 8, 0, 0],
+    width: Math.max(width, 200), height, legend: { show: false }, cursor: { show: false }, padding: [6, 8, x ? 0 : 7, 0],
     scales: { x: { time: false, range: () => { const t = data[0].at(-1) || 0; return [t - window_, t]; } }, y: { range: (u, min, max) => [0, Math.max(max, 1) * 1.05] } },
     axes: [axis({ show: x, size: 22, incrs: [30, 60, 120], space: 70, values: (u, at) => at.map(t => clock(t * 1000)) }), axis({ size: 36, gap: 4, space: 24, ...whole })],
     series: [{}, ...series.map(s => ({ paths: stepped, points: { show: false }, width: 1, ...s }))], bands,
@@ -47,6 +47,7 @@ function make(height, series, bands, x) {
 
 function build() {
   readColours();
+  width = $('chart').clientWidth;
   for (const p of plots || []) p.destroy();
   $('chart').replaceChildren();
   plots = [
@@ -61,7 +62,7 @@ function build() {
 }
 
 function draw() {
-  if (!plots || document.hidden || !$('chart').clientWidth) return;
+  if (!plots || document.hidden || !width) return;
   plots[0].setData([data[0], data[1], data[2], data[3], data[4]]);
   plots[1].setData([data[0], data[5]]);
 }
@@ -85,7 +86,7 @@ export function sample(t, now) {
 export function startChart() {
   build();
   new ResizeObserver(() => {
-    const width = $('chart').clientWidth;
+    width = $('chart').clientWidth;
     if (width && plots[0].width !== width) plots.forEach(p => p.setSize({ width, height: p.height }));
   }).observe($('chart'));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', build);

@@ -1,4 +1,4 @@
-import { $, text, say } from './dom.js';
+import { $, legible, text, say } from './dom.js';
 
 const calls = {
   cancel: {
@@ -21,7 +21,7 @@ let asked = null;
 export function ask(what, id) {
   const call = calls[what];
   asked = { call, id };
-  text($('confirm-title'), call.title(id));
+  text($('confirm-title'), legible(call.title(id)));
   text($('confirm-text'), call.text);
   text($('confirm-ok'), call.ok);
   text($('confirm-back'), call.back);
@@ -39,7 +39,7 @@ async function go() {
     const answer = await fetch(call.path + '?id=' + encodeURIComponent(id), { method: 'POST', signal: AbortSignal.timeout(10000) });
     if (!answer.ok) {
       const { error, hint } = await answer.json().catch(() => ({}));
-      throw new Error(`${error || 'the server answered ' + answer.status}${hint ? '. ' + hint : ''}`);
+      throw new Error(`${error || 'the server answered ' + answer.status}${hint ? '; ' + hint : ''}`);
     }
     $('confirm').close();
     say(call.done(id));

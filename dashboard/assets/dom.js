@@ -47,10 +47,16 @@ export const clock = ms => clocks.format(ms);
 
 export function bytes(n) { return n < 1024 ? n + ' bytes' : n < 1 << 20 ? (n / 1024).toFixed(1) + ' KB' : (n / (1 << 20)).toFixed(1) + ' MB'; }
 
+// legible is text from elsewhere with its control and direction characters
+// spelled out: they would move, hide or turn round what stands beside them.
+export function legible(t) {
+  return String(t).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, c => '\\u{' + c.codePointAt(0).toString(16) + '}');
+}
+
 let lastSaid = 0, pending = '';
 // say tells a screen reader, not more than once in 3 s; the last word counts.
 export function say(message) {
-  pending = message;
+  pending = legible(message);
   const wait = Math.max(0, lastSaid + 3000 - Date.now());
   setTimeout(() => {
     if (!pending) return;

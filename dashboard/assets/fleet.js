@@ -1,71 +1,69 @@
 // The servers as rows of slots: an ARIA grid with one tab stop.
-import { $, el, text, attribute, age, taskPath } from './dom.js';
+import { $, el, text, age, legible, taskPath } from './dom.js';
+import { Row, layout, readLook, setLit } from './paint.js';
 
 const rows = new Map(); // by ID of the server
 const lively = 24;      // changes at a time that are animated
-const letters = { protected: 'P', internal: 'I', external: 'E', empty: '' };
-const still = matchMedia('(prefers-reduced-motion: reduce)');
-
-// family is one of 12 colours that all slots of one request have.
-function family(id) {
-  let h = 2166136261;
-  for (let i = 0; i < id.length; i++) h = Math.imul(h ^ id.charCodeAt(i), 16777619);
-  return (h >>> 0) % 12;
-}
 
 function newRow(id) {
-  const r = { id, cells: [], state: '' };
-  r.name = el('span', { class: 'name' }, id);
+  const r = { id, cells: [], state: '', paint: new Row() };
+  r.name = el('span', { class: 'name' }, legible(id));
   r.badge = el('span', { class: 'badge' });
   r.info = el('span', { class: 'info' });
-  r.head = el('div', { role: 'rowheader', class: 'server-head' }, r.name, r.badge, r.info);
-  r.slots = el('div', { role: 'presentation', class: 'slots' });
+  r.head = el('div', { role: 'rowheader', class: 'server-head' }, el('span', { class: 'line' }, r.name, r.badge), r.info);
+  r.slots = el('div', { role: 'presentation', class: 'slots' }, r.paint.canvas);
   r.button = el('button', { type: 'button', class: 'quiet', tabindex: '-1', 'data-id': id, 'data-server': id });
   r.act = el('div', { role: 'gridcell', class: 'act' }, r.button);
   r.root = el('div', { role: 'row', class: 'server', 'data-testid': 'server', 'data-server': id }, r.head, r.slots, r.act);
+  r.root.row = r;
+  inSight.observe(r.root);
+  r.paint.lay(geometry);
   return r;
 }
 
-function newCell(i) {
-  const c = { key: null, letter: el('b', { 'aria-hidden': 'true' }), label: el('span', { 'aria-hidden': 'true' }) };
-  c.root = el('div', { role: 'gridcell', class: 'slot', tabindex: '-1', 'data-slot': i }, c.letter, c.label);
-  return c;
+const inSight = new IntersectionObserver(entries => { for (const e of entries) e.target.row.paint.show(e.isIntersecting); }, { rootMargin: '300px' });
+let geometry = null;
+
+// lay finds the layout of all rows again, after a change of width or of theme.
+export function lay() {
+  const fleet = $('fleet'), first = fleet.querySelector('.slots');
+  if (!first || !first.clientWidth) return;
+  readLook(fleet);
+  geometry = layout(first.clientWidth, fleet.classList.contains('roomy'), innerWidth <= 640);
+  fleet.style.setProperty('--columns', geometry.columns);
+  for (const r of rows.values()) r.paint.lay(geometry);
 }
 
+function newCell(i) {
+  return { key: null, status: 'empty', root: el('div', { role: 'gridcell', class: 'slot', tabindex: '-1', 'data-slot': i }) };
+}
+
+// showSlot has the element say what the slot does; it tells whether a task began in it.
 function showSlot(c, s) {
   const phase = s.status === 'empty' ? '' : s.phase || 'running';
   const request = s.request || s.owner || s.id || '';
   const key = s.status + '\n' + phase + '\n' + (s.id || '') + '\n' + request + '\n' + (s.kind || '');
-  if (c.key !== key) {
-    const began = c.key !== null && c.status === 'empty' && s.status !== 'empty';
-    c.key = key;
-    c.status = s.status;
-    const d = c.root.dataset;
-    d.status = s.status;
-    if (s.status === 'empty') {
-      delete d.phase; delete d.id; delete d.request; delete d.family;
-      c.root.removeAttribute('title');
-      c.root.setAttribute('aria-label', `slot ${s.slot || 0}: empty`);
-    } else {
-      d.phase = phase; d.id = s.id || ''; d.request = request; d.family = family(request);
-      const helps = request !== s.id ? ` for ${request}` : '';
-      const label = `slot ${s.slot || 0}: ${s.status}${phase === 'running' ? '' : ', ' + phase}, ${s.id}${helps}${s.kind ? ', ' + s.kind : ''}`;
-      c.root.setAttribute('aria-label', label);
-      c.root.title = label;
-    }
-    text(c.letter, phase === 'stuck' ? '!' : phase === 'stopping' ? '↓' : letters[s.status]);
-    text(c.label, s.id || '');
-    if (began) return true;
+  if (c.key === key) return false;
+  const began = c.key !== null && c.status === 'empty' && s.status !== 'empty';
+  c.key = key;
+  c.status = s.status;
+  c.request = s.status === 'empty' ? null : request;
+  const e = c.root;
+  e.setAttribute('data-status', s.status);
+  if (s.status === 'empty') {
+    for (const a of ['data-phase', 'data-id', 'data-request']) e.removeAttribute(a);
+    e.setAttribute('aria-label', `slot ${s.slot || 0}: empty`);
+    return false;
   }
-  const p = s.fraction > 0 && s.status === 'protected' ? Math.min(s.fraction, 1).toFixed(2) : '';
-  if (c.progress !== p) {
-    c.progress = p;
-    if (p) c.root.style.setProperty('--done', p); else c.root.style.removeProperty('--done');
-  }
-  return false;
+  e.setAttribute('data-phase', phase);
+  e.setAttribute('data-id', s.id || '');
+  e.setAttribute('data-request', request);
+  const helps = request !== s.id ? ` for ${request}` : '';
+  e.setAttribute('aria-label', `slot ${s.slot || 0}: ${s.status}${phase === 'running' ? '' : ', ' + phase}, ${s.id}${helps}${s.kind ? ', ' + s.kind : ''}`);
+  return began;
 }
 
-function showServer(r, s, model) {
+function showServer(r, s, model, counts) {
   if (r.state !== s.state) {
     r.state = s.state;
     r.root.dataset.state = s.state;
@@ -78,6 +76,7 @@ function showServer(r, s, model) {
     r.button.setAttribute('aria-label', (what === 'drain' ? 'Drain ' : 'Resume ') + s.id);
     r.button.hidden = s.state === 'gone' || s.state === 'closing';
   }
+  if (!counts) return;
   let used = 0;
   for (const slot of s.slots) if (slot.status !== 'empty') used++;
   const waiting = s.waiting + s.held + s.converting;
@@ -92,7 +91,7 @@ export function showFleet(model) {
   const { dirty } = model;
   const fleet = $('fleet');
   if (dirty.layout) {
-    for (const [id, r] of rows) if (!model.servers.has(id)) { r.root.remove(); rows.delete(id); }
+    for (const [id, r] of rows) if (!model.servers.has(id)) { inSight.unobserve(r.root); r.root.remove(); rows.delete(id); }
     const order = [...model.servers.keys()].sort(new Intl.Collator(undefined, { numeric: true }).compare);
     let before = null;
     for (const id of order) {
@@ -110,8 +109,7 @@ export function showFleet(model) {
     $('no-fleet').hidden = order.length > 0;
     text($('no-fleet'), 'No server is up. Start one: occamy serve');
   }
-  const animate = dirty.count <= lively && !still.matches;
-  fleet.classList.toggle('lively', animate);
+  const animate = dirty.count <= lively;
   for (const [id, changed] of dirty.slots) {
     const r = rows.get(id), s = model.servers.get(id);
     if (!r || !s) continue;
@@ -121,22 +119,33 @@ export function showFleet(model) {
       r.cells.push(c);
       r.slots.append(c.root);
     }
+    const resized = r.paint.slots !== s.slots || r.size !== s.slots.length;
+    r.paint.slots = s.slots;
+    r.size = s.slots.length;
     for (const i of changed) {
       if (i >= s.slots.length) continue;
-      const c = r.cells[i];
-      if (showSlot(c, s.slots[i]) && animate) c.root.animate([{ transform: 'scaleX(.2)', opacity: .3 }, { transform: 'none', opacity: 1 }], { duration: 260, easing: 'cubic-bezier(.2,.8,.2,1)' });
+      const began = showSlot(r.cells[i], s.slots[i]);
+      if (!resized) r.paint.changed(i, began, animate);
     }
+    if (resized && r.paint.seen) r.paint.all();
   }
+  if (dirty.layout) lay();
   for (const id of dirty.servers) {
     const r = rows.get(id), s = model.servers.get(id);
-    if (r && s) showServer(r, s, model);
+    if (!r || !s) continue;
+    const now = animate || dirty.layout;
+    showServer(r, s, model, now);
+    if (!now) uncounted.add(id); // much changes: its counts come with the next tick
   }
   rove();
 }
 
-// tickFleet brings the ages of servers that are gone up to date.
+const uncounted = new Set();
+
+// tickFleet brings up to date what need not be at once.
 export function tickFleet(model) {
-  for (const s of model.servers.values()) if (s.state === 'gone' && rows.has(s.id)) showServer(rows.get(s.id), s, model);
+  for (const s of model.servers.values()) if ((s.state === 'gone' || uncounted.has(s.id)) && rows.has(s.id)) showServer(rows.get(s.id), s, model, true);
+  uncounted.clear();
 }
 
 let current = null; // the cell that Tab reaches
@@ -156,18 +165,24 @@ let lit = null;
 // light shows which slots work for the same request.
 function light(request) {
   if (lit === request) return;
-  lit = request;
-  const fleet = $('fleet');
-  for (const c of fleet.querySelectorAll('.kin')) c.classList.remove('kin');
-  fleet.classList.toggle('lit', request !== null);
-  if (request !== null) for (const r of rows.values()) for (const c of r.cells) if (c.root.dataset.request === request) c.root.classList.add('kin');
+  setLit(lit = request);
+  for (const r of rows.values()) if (r.paint.seen) r.paint.all();
+}
+
+// hint shows what the slot under the pointer says.
+function hint(e) {
+  const c = e.target.closest?.('.slot');
+  if (c && c.title !== c.ariaLabel) c.title = c.ariaLabel;
 }
 
 export function wireFleet(open) {
   const fleet = $('fleet');
+  new ResizeObserver(lay).observe(fleet);
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', lay);
+  document.fonts?.ready.then(lay);
   const cellsOf = row => [...row.querySelectorAll('.slot'), ...row.querySelectorAll('.act button:not([hidden])')];
   const request = e => e.target.closest?.('.slot')?.dataset.request ?? null;
-  fleet.addEventListener('pointerover', e => light(request(e)));
+  fleet.addEventListener('pointerover', e => { light(request(e)); hint(e); });
   fleet.addEventListener('pointerleave', () => light(null));
   fleet.addEventListener('focusin', e => {
     const cell = e.target.closest('.slot, .act button');

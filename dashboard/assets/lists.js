@@ -1,12 +1,12 @@
 // What runs, and what happened last.
-import { $, el, text, attribute, age, clock, duration, taskPath } from './dom.js';
+import { $, el, text, attribute, age, legible, clock, duration, taskPath } from './dom.js';
 
-const showRows = 100, showEvents = 60;
+const mostRows = 100, mostEvents = 60;
 const rows = new Map(); // by ID of the request
 
 function newRow(id) {
   const r = {};
-  r.link = el('a', { href: taskPath(id), 'data-nav': '', class: 'id' }, id);
+  r.link = el('a', { href: taskPath(id), 'data-nav': '', class: 'id' }, legible(id));
   r.kind = el('span', { class: 'sub' });
   r.where = el('span', { class: 'sub narrow' });
   r.server = el('td', { class: 'wide' });
@@ -25,10 +25,9 @@ function newRow(id) {
 }
 
 export function showRunning(model) {
-  const all = model.requests(), shown = all.slice(0, showRows);
+  const all = model.requests(), shown = all.slice(0, mostRows);
   const keep = new Set(shown.map(r => r.id));
   const body = $('running').tBodies[0];
-  // A row that has the focus goes last: whoever is about to press its button sees why nothing happens.
   for (const [id, r] of rows) if (!keep.has(id)) { r.root.remove(); rows.delete(id); }
   let before = null;
   for (const q of shown) {
@@ -39,9 +38,9 @@ export function showRunning(model) {
     before = r.root;
     const attempt = q.attempt > 1 ? ` · attempt ${q.attempt}` : '';
     const state = q.stuck ? ' · stuck' : q.stopping ? ' · stopping' : '';
-    text(r.kind, (q.kind || '') + attempt + state);
-    text(r.server, q.server || 'not here');
-    text(r.where, q.server);
+    text(r.kind, legible(q.kind || '') + attempt + state);
+    text(r.server, legible(q.server || '–'));
+    text(r.where, legible(q.server));
     for (const [status, e] of Object.entries(r.counts)) { e.hidden = !q[status]; text(e, String(q[status])); }
     text(r.spoken, `${q.protected} protected, ${q.internal + q.external} assistants`);
     const known = q.fraction > 0;
@@ -64,7 +63,7 @@ const words = { acked: 'settled', rejected: 'rejected', lost: 'delivery lost' };
 export function event(e, since) {
   const what = words[e.type] || e.type || '';
   const parts = [];
-  if (e.id) parts.push(el('a', { href: taskPath(e.id), 'data-nav': '', class: 'id' }, e.id));
+  if (e.id) parts.push(el('a', { href: taskPath(e.id), 'data-nav': '', class: 'id' }, legible(e.id)));
   const rest = [];
   if (e.request && e.request !== e.id) rest.push('for ' + e.request);
   if (e.status && e.status !== 'empty') rest.push(e.status);
@@ -74,20 +73,20 @@ export function event(e, since) {
   const when = el('time', { datetime: iso(e.time) }, since === undefined ? clock(e.time) : '+' + duration(e.time - since));
   return el('li', { 'data-testid': 'event', 'data-type': e.type || '', class: notable.has(e.type) ? 'notable' : '' },
     when, el('b', { 'aria-hidden': 'true', class: 'glyph' }, glyphs[e.type] || '·'),
-    el('span', { class: 'what' }, el('span', { class: 'type' }, what), ' ', ...parts, ' ', el('span', { class: 'sub' }, rest.join(' · '))));
+    el('span', { class: 'what' }, el('span', { class: 'type' }, what), ' ', ...parts, ' ', el('span', { class: 'sub' }, legible(rest.join(' · ')))));
 }
 
 function iso(ms) { try { return new Date(ms).toISOString(); } catch { return ''; } }
 
-export function showEvents_(model, all) {
+export function showEvents(model, all) {
   const list = $('events');
   const only = $('notable').checked;
   let fresh = all || model.dirty.replaced ? model.events : model.dirty.events;
   if (all || model.dirty.replaced) list.replaceChildren();
   if (only) fresh = fresh.filter(e => notable.has(e.type));
   if (fresh.length) {
-    list.prepend(...fresh.slice(-showEvents).reverse().map(e => event(e)));
-    while (list.children.length > showEvents) list.lastChild.remove();
+    list.prepend(...fresh.slice(-mostEvents).reverse().map(e => event(e)));
+    while (list.children.length > mostEvents) list.lastChild.remove();
   }
   $('no-events').hidden = list.children.length > 0;
 }

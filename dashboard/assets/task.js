@@ -1,5 +1,5 @@
 // A task's own page.
-import { $, el, text, age, bytes, clock, duration, taskPath } from './dom.js';
+import { $, el, text, age, bytes, clock, duration, legible, taskPath } from './dom.js';
 import { event } from './lists.js';
 
 let shown = null;  // the ID
@@ -13,7 +13,7 @@ export function openTask(id) {
   timer = 0;
   if (id === null) return;
   $('task-view').dataset.id = id;
-  text($('task-title'), id);
+  text($('task-title'), legible(id));
   text($('task-state'), '');
   for (const e of ['task-facts', 'timeline', 'gantt']) $(e).replaceChildren();
   for (const e of ['task-problem', 'task-progress', 'task-report', 'task-slots', 'result', 'task-cancel']) $(e).hidden = true;
@@ -55,19 +55,19 @@ async function load() {
 }
 
 function facts(pairs) {
-  $('task-facts').replaceChildren(...pairs.filter(([, v]) => v !== '' && v !== undefined).map(([k, v]) => el('div', null, el('dt', null, k), el('dd', null, v instanceof Node ? v : String(v)))));
+  $('task-facts').replaceChildren(...pairs.filter(([, v]) => v !== '' && v !== undefined).map(([k, v]) => el('div', null, el('dt', null, k), el('dd', null, v instanceof Node ? v : legible(v)))));
 }
 
 function show(t) {
   const slots = t.slots || [], events = t.events || [], o = t.outcome;
   const own = slots.find(s => s.id === shown && s.status === 'protected') || slots.find(s => s.id === shown);
   const rest = slots.filter(s => s !== own);
-  const state = o ? o.status : own ? own.phase || 'running' : rest.length ? 'running' : 'unknown';
+  const state = o ? o.status : own ? own.phase || 'running' : rest.length ? 'running' : events.some(e => e.id === shown && e.type === 'ended') ? 'ended' : 'unknown';
   text($('task-state'), state);
   $('task-state').dataset.state = state;
   $('task-cancel').hidden = !!o;
   const first = events.find(e => e.type === 'started');
-  const request = own && own.request && own.request !== shown ? el('a', { href: taskPath(own.request), 'data-nav': '', class: 'id' }, own.request) : '';
+  const request = own && own.request && own.request !== shown ? el('a', { href: taskPath(own.request), 'data-nav': '', class: 'id' }, legible(own.request)) : '';
   facts([
     ['Kind', o?.kind || own?.kind || first?.kind || ''], ['Status', own?.status || ''], ['Works for', request],
     ['Server', o?.server || (own ? `${own.server}, slot ${own.slot || 0}` : '')],
@@ -83,9 +83,9 @@ function show(t) {
   if (report) text($('task-report'), typeof report === 'string' ? pretty(report) : JSON.stringify(report, null, 2));
 
   $('task-slots').tBodies[0].replaceChildren(...rest.map(s => el('tr', null,
-    el('th', { scope: 'row' }, el('a', { href: taskPath(s.id || ''), 'data-nav': '', class: 'id' }, s.id || '')),
+    el('th', { scope: 'row' }, el('a', { href: taskPath(s.id || ''), 'data-nav': '', class: 'id' }, legible(s.id || ''))),
     el('td', null, el('i', { class: 'swatch ' + s.status, 'aria-hidden': 'true' }, (s.status || '')[0]?.toUpperCase() || ''), s.status || ''),
-    el('td', null, `${s.server}, slot ${s.slot || 0}`), el('td', { class: 'num' }, s.since ? age(Date.now() - s.since) : ''))));
+    el('td', null, legible(`${s.server}, slot ${s.slot || 0}`)), el('td', { class: 'num' }, s.since ? age(Date.now() - s.since) : ''))));
   $('task-slots').hidden = rest.length === 0;
   $('no-task-slots').hidden = rest.length > 0;
 
@@ -142,7 +142,7 @@ function gantt(slots, events) {
       bar.style.width = Math.max((b.to - b.from) / length * 100, .4) + '%';
       track.append(bar);
     }
-    return el('div', { class: 'lane' }, el('span', { class: 'lane-name' }, `${lane[0].server} · ${lane[0].slot}`), track);
+    return el('div', { class: 'lane' }, el('span', { class: 'lane-name' }, legible(`${lane[0].server} · ${lane[0].slot}`)), track);
   }));
   if (list.length) $('gantt').append(el('div', { class: 'lane scale' }, el('span'), el('div', { class: 'track' }, el('span', null, clock(begin)), el('span', null, duration(length)))));
 }

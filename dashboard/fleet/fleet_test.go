@@ -212,6 +212,12 @@ func TestView_ShowsWhatServersDoAsItHappens(t *testing.T) {
 		_, stopB := w.server("b", 1)
 		after(100 * time.Millisecond)
 		w.want(p, "a up: protected/r1 protected/r2; b up: -")
+		w.submit("r3")
+		after(150 * time.Millisecond)
+		w.want(p, "a up: protected/r1 protected/r2; b up: protected/r3")
+		if err := w.client.Cancel(w.ctx, "r3"); err != nil {
+			t.Fatal(err)
+		}
 		a.Drain()
 		after(time.Second)
 		w.want(p, "a draining: protected/r1 protected/r2; b up: -")

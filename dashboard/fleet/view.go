@@ -35,6 +35,7 @@ type Broker interface {
 type View struct {
 	b    Broker
 	used chan struct{} // holds one
+	met  chan struct{} // holds one; there is a server that may not know of the view
 
 	mu       sync.Mutex
 	version  uint64             // of the last change; guarded by mu, as all below
@@ -81,7 +82,7 @@ const maxRemovals = maxServers
 // NewView returns a view of the servers at a broker.
 func NewView(b Broker) *View {
 	return &View{
-		b: b, used: make(chan struct{}, 1), version: 1, more: make(chan struct{}),
+		b: b, used: make(chan struct{}, 1), met: make(chan struct{}, 1), version: 1, more: make(chan struct{}),
 		servers: make(map[string]*server), lives: newLives(),
 	}
 }
@@ -127,6 +128,11 @@ func (v *View) watch(ctx context.Context) error {
 			return nil
 		case <-watch.C:
 			v.say(ctx, false)
+		case <-v.met:
+			v.say(ctx, false)
+			if !pause(ctx, announceEvery) { // many may come at a time
+				return nil
+			}
 		case <-look.C:
 			if !v.sweep(time.Now()) {
 				return nil
@@ -197,6 +203,10 @@ func (v *View) hear(body []byte) {
 	}
 	if fresh {
 		v.happened(Event{Time: s.heard.UnixMilli(), Server: s.id, Type: Joined})
+		select {
+		case v.met <- struct{}{}:
+		default:
+		}
 	}
 	if fresh || !s.info.equal(a.info) {
 		s.info, s.infoAt = a.info, at

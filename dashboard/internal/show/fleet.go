@@ -149,7 +149,8 @@ func (f *fleet) running() *slot {
 	for range 8 {
 		s := f.servers[rand.IntN(len(f.servers))]
 		if l := &s.slots[rand.IntN(len(s.slots))]; l.status == "protected" {
-			return l
+			c := *l
+			return &c
 		}
 	}
 	return nil
