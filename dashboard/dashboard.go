@@ -8,7 +8,8 @@ import (
 	"github.com/occamy-go/occamy"
 )
 
-// Fleet is what the page shows: a view of all servers that has versions.
+// Fleet is what the page shows: a view of all servers that has versions. Of makes
+// one of a fleet.View.
 type Fleet interface {
 	// Since returns what is newer than version v, as a value that encodes into
 	// JSON, and the version that it leads to; for v = 0 everything.

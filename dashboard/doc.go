@@ -43,6 +43,7 @@
 //	data-testid="problem"     what went wrong with a button, in the dialog
 //	data-testid="theme"       the switch between light and dark
 //
-// document.documentElement has data-ready from the first full update on, and
+// document.documentElement has data-ready from the first full update on: after how
+// many ms that was shown; and
 // data-version: the version of the fleet that the page shows.
 package dashboard

@@ -167,7 +167,7 @@ func TestATokenIsAskedForWheneverThereIsOne(t *testing.T) {
 		"in a file":          serveEmbedded(t, t.TempDir(), "--http-token-file", file),
 	} {
 		c := browser(t, nil)
-		for _, path := range []string{"/", "/metrics", "/scale", "/debug/pprof/", "/api/fleet"} {
+		for _, path := range []string{"/", "/metrics", "/scale", "/debug/pprof/", "/api/task?id=x"} {
 			for shown, want := range map[string]bool{"": false, "wrong": false, httpToken: true} {
 				status, body := s.get(t, c, path, shown)
 				if let := status != 401 && status != 429; let != want {

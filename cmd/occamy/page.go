@@ -55,18 +55,6 @@ func (a *announcer) close() {
 	a.over.Wait()
 }
 
-// fleetView is a view of the fleet as the page wants it.
-type fleetView struct{ *live.View }
-
-// Since implements dashboard.Fleet.
-func (s fleetView) Since(v uint64) (any, uint64) { return s.View.Since(v) }
-
-// Task implements dashboard.Fleet.
-func (s fleetView) Task(id string) (dashboard.Task, bool) {
-	t, ok := s.View.Task(id)
-	return dashboard.Task{Slots: append([]live.Place{}, t.Places...), Events: append([]live.Event{}, t.Events...)}, ok
-}
-
 // show has the site show the fleet at b until it is closed.
 func (s *site) show(b broker.Broker) {
 	if s == nil {
@@ -84,5 +72,5 @@ func (s *site) show(b broker.Broker) {
 			s.tell(oneLine(err))
 		}
 	})
-	s.mux.Handle("/", dashboard.New(dashboard.Config{Fleet: fleetView{view}, Client: client.New(b)}))
+	s.mux.Handle("/", dashboard.New(dashboard.Config{Fleet: dashboard.Of(view), Client: client.New(b)}))
 }

@@ -98,13 +98,7 @@ func (s *service) client() run {
 // runs it.
 func (s *service) begin(t *testing.T, id string) {
 	t.Helper()
-	s.beginFor(t, id, "1h")
-}
-
-// beginFor is begin with a time limit.
-func (s *service) beginFor(t *testing.T, id, limit string) {
-	t.Helper()
-	code, _, _ := s.client().do(t, "submit", "route", "--id", id, "--file", instance, "--header", "time-limit="+limit)
+	code, _, _ := s.client().do(t, "submit", "route", "--id", id, "--file", instance, "--header", "time-limit=1h")
 	if code != exitOK {
 		t.Fatalf("submit: exit status %d", code)
 	}
@@ -199,29 +193,34 @@ func TestServeAndSubmit(t *testing.T) {
 func TestTheLastLineSaysWhatBecameOfTheRequests(t *testing.T) {
 	for _, tc := range []struct {
 		name, grace string
-		limit       string // of the task
+		finishes    bool // the task, when it is told to after the interrupt
 		stops       string
 		last        string
 		json        ended
 	}{
 		{
-			"it finishes", "1h", "2s", "stopping: 1 task has 1h0m0s to finish",
+			"it finishes", "1h", true, "stopping: 1 task has 1h0m0s to finish",
 			"occamy: stopped: 1 task finished\n", ended{Status: "stopped", Finished: 1},
 		},
 		{
-			"it is handed back", "100ms", "1h", "stopping: 1 task has 100ms to finish",
+			"it is handed back", "100ms", false, "stopping: 1 task has 100ms to finish",
 			"occamy: stopped: 1 request handed back for another server\n", ended{Status: "stopped", HandedBack: 1},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := serveEmbedded(t, t.TempDir(), "--grace", tc.grace)
-			s.beginFor(t, "r", tc.limit)
+			s.begin(t, "r")
 			s.signals <- os.Interrupt
+			s.awaitLine(t, 0, tc.stops)
+			if tc.finishes {
+				if code, _, _ := s.client().do(t, "control", "r", "--header", "time-limit=1ms"); code != exitOK {
+					t.Errorf("control: exit status %d", code)
+				}
+			}
 			if code := s.end(t); code != exitOK {
 				t.Errorf("exit status %d after an interrupt", code)
 			}
-			s.awaitLine(t, 0, tc.stops)
 			if errs := s.errs.String(); !strings.HasSuffix(errs, tc.last) {
 				t.Errorf("it says %q, want %q last", errs, tc.last)
 			}

@@ -28,8 +28,11 @@ function render() {
   model.clearDirty();
   const root = document.documentElement.dataset;
   root.version = model.version;
-  root.ready = '';
+  root.ready ??= Math.round(performance.now());
 }
+
+let full = 0, listsInSight = true;
+new IntersectionObserver(entries => { listsInSight = entries.some(e => e.isIntersecting); }).observe(document.querySelector('.columns'));
 
 let later = [], replaced = false; // of the events, what the list has not shown
 
@@ -41,8 +44,16 @@ function lists(now) {
   replaced = false;
   if (taskOf(location) === null) {
     figures(model.totals());
-    showRunning(model);
-    showEvents(model);
+    // When much changes, the lists wait, longer where nobody sees them.
+    const pause = busy ? listsInSight ? 1900 : 3900 : 0;
+    if (now - full >= pause) {
+      full = now;
+      showRunning(model);
+      showEvents(model);
+    } else {
+      later = model.dirty.events.slice(-100);
+      replaced = model.dirty.replaced;
+    }
   }
   model.dirty.events = [];
   model.dirty.replaced = false;
@@ -81,10 +92,10 @@ function update(u) {
   draw();
 }
 
-// draw draws soon, unless nobody looks; five times a second when much changes.
+// draw draws soon, unless nobody looks; four times a second when much changes.
 function draw() {
   if (document.hidden || frame) return;
-  const wait = busy ? drawn + 195 - performance.now() : 0;
+  const wait = busy ? drawn + 245 - performance.now() : 0;
   frame = wait > 0 ? setTimeout(() => { frame = requestAnimationFrame(render); }, wait) : requestAnimationFrame(render);
 }
 
@@ -106,7 +117,7 @@ function route(focus) {
   $('fleet-view').hidden = id !== null;
   $('task-view').hidden = id === null;
   document.title = id === null ? 'Occamy' : legible(id) + ' – Occamy';
-  openTask(id);
+  openTask(id, model);
   if (id === null) {
     lists(performance.now());
     scrollTo(0, focus ? scroll : 0);

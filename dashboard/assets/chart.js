@@ -2,7 +2,7 @@
 import uPlot from './uplot.js';
 import { $, clock } from './dom.js';
 
-const window_ = 300; // seconds
+const longest = 300, shortest = 60; // seconds in sight
 const data = [[], [], [], [], [], []]; // time, protected, + internal, + external, slots, waiting
 let plots = null, colours = null, width = 0;
 
@@ -39,8 +39,8 @@ function make(height, series, bands, x) {
   const stepped = uPlot.paths.stepped({ align: 1 });
   return new uPlot({
     width: Math.max(width, 200), height, legend: { show: false }, cursor: { show: false }, padding: [6, 8, x ? 0 : 7, 0],
-    scales: { x: { time: false, range: () => { const t = data[0].at(-1) || 0; return [t - window_, t]; } }, y: { range: (u, min, max) => [0, Math.max(max, 1) * 1.05] } },
-    axes: [axis({ show: x, size: 22, incrs: [30, 60, 120], space: 70, values: (u, at) => at.map(t => clock(t * 1000)) }), axis({ size: 36, gap: 4, space: 24, ...whole })],
+    scales: { x: { time: false, range: () => { const t = data[0].at(-1) || 0; return [t - Math.min(longest, Math.max(shortest, t - (data[0][0] || 0))), t]; } }, y: { range: (u, min, max) => [0, Math.max(max, 1) * 1.05] } },
+    axes: [axis({ show: x, size: 22, incrs: [10, 15, 30, 60, 120], space: 70, values: (u, at) => at.map(t => clock(t * 1000)) }), axis({ size: 36, gap: 4, space: 24, ...whole })],
     series: [{}, ...series.map(s => ({ paths: stepped, points: { show: false }, width: 1, ...s }))], bands,
   }, null, $('chart'));
 }
@@ -74,7 +74,7 @@ export function sample(t, now) {
   if (data[0].length && s <= data[0].at(-1)) return;
   [s, t.protected, t.protected + t.internal, t.protected + t.internal + t.external, t.slots, t.waiting].forEach((v, i) => data[i].push(v));
   let old = 0;
-  while (data[0][old + 1] < s - window_) old++;
+  while (data[0][old + 1] < s - longest) old++;
   if (old > 20) for (const d of data) d.splice(0, old);
   if (now - described > 10000) {
     described = now;

@@ -65,6 +65,7 @@ export class Model {
     let dirty = this.dirty.slots.get(s.id);
     if (!dirty) this.dirty.slots.set(s.id, dirty = new Set());
     if (size !== k.slots.length || full) {
+      if (size !== k.slots.length) this.dirty.layout = true;
       if (size < k.slots.length) k.slots.length = size;
       for (let i = 0; i < size; i++) {
         if (full || !k.slots[i]) k.slots[i] = { slot: i, status: 'empty' };

@@ -128,7 +128,7 @@ export class Row {
     g.fillStyle = l.ink;
     const size = roomy ? 12.5 : 10.5, room = Math.floor((w - mark - (roomy ? 12 : 4)) / (size * .602));
     g.font = `${size}px ${look.mono}`;
-    const label = short(s.id || '', room);
+    const label = short(named(s, request, room), room);
     g.fillText(label, x + mark + (roomy ? 8 : 3), middle);
     if (stopping) g.fillRect(x + mark + 3, middle, Math.min(w - mark - 6, label.length * size * .602), 1);
     g.restore();
@@ -140,6 +140,13 @@ export class Row {
     if (since === undefined) { g.beginPath(); g.roundRect(x + inset, y + inset, w - 2 * inset, h - 2 * inset, radius); g.stroke(); }
     g.restore();
   }
+}
+
+// named is the ID of a task, or the part of a helper's ID that names its request.
+function named(s, request, room) {
+  const id = s.id || '';
+  if (id === request || !id.startsWith(request) || id.length <= room) return id;
+  return request.length + 2 <= room ? id.slice(0, room - 1) + '…' : request;
 }
 
 // short keeps the beginning and the end of an ID, which are what tells IDs

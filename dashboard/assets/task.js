@@ -3,11 +3,13 @@ import { $, el, text, age, bytes, clock, duration, legible, taskPath } from './d
 import { event } from './lists.js';
 
 let shown = null;  // the ID
+let now = Date.now; // by the server's clock
 let timer = 0, asked = 0, known = null;
 
 // openTask shows the page of a task; null closes it.
-export function openTask(id) {
+export function openTask(id, model) {
   shown = id;
+  now = () => model.now();
   known = null;
   clearTimeout(timer);
   timer = 0;
@@ -73,7 +75,7 @@ function show(t) {
     ['Server', o?.server || (own ? `${own.server}, slot ${own.slot || 0}` : '')],
     ['Attempt', o?.attempt || own?.attempt || ''], ['Priority', own?.priority || ''],
     ['Started', own?.since ? clock(own.since) : first ? clock(first.time) : ''],
-    ['Age', own?.since ? age(Date.now() - own.since) : ''], ['Assistants', rest.length || ''], ['Reason', o?.reason || ''],
+    ['Age', own?.since ? age(now() - own.since) : ''], ['Assistants', rest.length || ''], ['Reason', o?.reason || ''],
   ]);
   const fraction = own?.fraction || 0;
   $('task-progress').hidden = !(fraction > 0) || !!o;
@@ -85,7 +87,7 @@ function show(t) {
   $('task-slots').tBodies[0].replaceChildren(...rest.map(s => el('tr', null,
     el('th', { scope: 'row' }, el('a', { href: taskPath(s.id || ''), 'data-nav': '', class: 'id' }, legible(s.id || ''))),
     el('td', null, el('i', { class: 'swatch ' + s.status, 'aria-hidden': 'true' }, (s.status || '')[0]?.toUpperCase() || ''), s.status || ''),
-    el('td', null, legible(`${s.server}, slot ${s.slot || 0}`)), el('td', { class: 'num' }, s.since ? age(Date.now() - s.since) : ''))));
+    el('td', null, legible(`${s.server}, slot ${s.slot || 0}`)), el('td', { class: 'num' }, s.since ? age(now() - s.since) : ''))));
   $('task-slots').hidden = rest.length === 0;
   $('no-task-slots').hidden = rest.length > 0;
 
@@ -119,7 +121,7 @@ function gantt(slots, events) {
     else if (e.type === 'ended' && open.has(at)) { bars.push({ ...open.get(at), to: e.time }); open.delete(at); }
     else if (e.type === 'ended' && e.took) bars.push({ server: e.server, slot: e.slot || 0, status: e.status, id: e.id, from: e.time - e.took, to: e.time });
   }
-  const end = Math.max(Date.now() * (slots.length ? 1 : 0), ...events.map(e => e.time || 0));
+  const end = Math.max(slots.length ? now() : 0, ...events.map(e => e.time || 0));
   for (const s of slots) {
     open.delete(s.server + '\n' + (s.slot || 0));
     bars.push({ server: s.server, slot: s.slot || 0, status: s.status, id: s.id, from: s.since || end, to: end, runs: true });

@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	announceEvery = 50 * time.Millisecond // between changes, at least
-	fullEvery     = time.Second           // between full states while somebody watches
+	announceEvery = 50 * time.Millisecond // between changes, at least; see interest
+	mostEvery     = 500 * time.Millisecond
+	aliveEvery    = time.Second     // between announcements while somebody watches, at most
+	fullEvery     = 5 * time.Second // between full states, which make up for what was lost
 	fullAtMost    = 250 * time.Millisecond
 	interestLasts = 15 * time.Second
 	keptEvents    = 256 // of a server, for who begins to watch
@@ -31,7 +33,7 @@ const (
 type Announcer struct {
 	feed    broker.Feed
 	changed chan struct{} // holds one
-	asked   chan bool     // somebody watches; true: and knows nothing
+	asked   chan interest
 
 	mu     sync.Mutex
 	events []Event // the last ones, oldest first; guarded by mu
@@ -40,7 +42,7 @@ type Announcer struct {
 
 // NewAnnouncer makes the announcer of one server.
 func NewAnnouncer(feed broker.Feed) *Announcer {
-	return &Announcer{feed: feed, changed: make(chan struct{}, 1), asked: make(chan bool, 1)}
+	return &Announcer{feed: feed, changed: make(chan struct{}, 1), asked: make(chan interest, 1)}
 }
 
 // Monitors are those by which the announcer learns that something has changed.
@@ -127,7 +129,7 @@ func (a *Announcer) Run(ctx context.Context, server Server) error {
 			return
 		}
 		select {
-		case a.asked <- i.Full:
+		case a.asked <- i:
 		default: // one that waits will do, and the next comes in seconds
 		}
 	})
@@ -158,38 +160,44 @@ type teller struct {
 // watched waits until somebody watches and announces until nobody does, or ctx
 // ends, when it returns false.
 func (t *teller) watched(ctx context.Context) bool {
+	every := announceEvery
 	select {
 	case <-ctx.Done():
 		return false
-	case <-t.a.asked:
+	case i := <-t.a.asked:
+		every = i.pace()
 	}
 	until := time.Now().Add(interestLasts)
 	t.sent, t.lastN = nil, 0
-	full := time.NewTimer(0)
-	defer full.Stop()
+	alive := time.NewTimer(0)
+	defer alive.Stop()
 	var lastFull, last time.Time
 	for time.Now().Before(until) {
 		select {
 		case <-ctx.Done():
 			return false
-		case knowsNothing := <-t.a.asked:
-			until = time.Now().Add(interestLasts)
-			if knowsNothing {
-				t.lastN = 0
-				full.Reset(max(0, fullAtMost-time.Since(lastFull)))
+		case i := <-t.a.asked:
+			until, every = time.Now().Add(interestLasts), i.pace()
+			if i.Full {
+				t.sent, t.lastN = nil, 0
+				alive.Reset(max(0, fullAtMost-time.Since(lastFull)))
 			}
-		case <-full.C:
-			t.sent = nil
-			t.announce(ctx)
-			last, lastFull = time.Now(), time.Now()
-			full.Reset(fullEvery)
+			continue
+		case <-alive.C:
+			if time.Since(lastFull) >= fullEvery {
+				t.sent = nil
+			}
 		case <-t.a.changed:
-			if !pause(ctx, announceEvery-time.Since(last)) {
+			if !pause(ctx, every-time.Since(last)) {
 				return false
 			}
-			t.announce(ctx)
-			last = time.Now()
 		}
+		last = time.Now()
+		if t.sent == nil {
+			lastFull = last
+		}
+		t.announce(ctx)
+		alive.Reset(max(aliveEvery, 4*every))
 	}
 	return true
 }

@@ -4,8 +4,8 @@
 //
 // A View that is in use says so on the broker's feed ([broker.Feed]) every few
 // seconds. A server that hears it announces all that it does at once and every
-// second, and what changes as it changes, at most twenty times a second. A
-// server that nobody watches announces nothing but that it has come and goes, and
+// few seconds, and what changes as it changes, at most twenty times a second, or
+// less often where there are many. A server that nobody watches announces nothing but that it has come and goes, and
 // has no timer running.
 //
 // What servers announce is kept nowhere and confirmed by nobody. What is missed

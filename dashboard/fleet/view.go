@@ -19,6 +19,11 @@ const (
 	forgetAfter = 10 * time.Minute // of a server that is gone
 	idleAfter   = 30 * time.Second // without use
 	shownEvents = 100              // in one Update
+
+	// everyForEach makes the servers of a large fleet say less often what has
+	// changed, so that a View takes about 250 announcements a second at most: ms
+	// between those of one server for each server that there is.
+	everyForEach = 4
 )
 
 // Broker is what a View wants of a broker.
@@ -143,7 +148,15 @@ func (v *View) watch(ctx context.Context) error {
 }
 
 func (v *View) say(ctx context.Context, knowsNothing bool) {
-	body, err := json.Marshal(interest{Full: knowsNothing})
+	v.mu.Lock()
+	there := 0
+	for _, s := range v.servers {
+		if s.State != stateGone {
+			there++
+		}
+	}
+	v.mu.Unlock()
+	body, err := json.Marshal(interest{Full: knowsNothing, Every: there * everyForEach})
 	if err != nil {
 		return
 	}

@@ -114,7 +114,13 @@ type announcement struct {
 
 // interest is what a View says.
 type interest struct {
-	Full bool `json:"full"` // it knows nothing yet
+	Full  bool `json:"full"`  // it knows nothing yet
+	Every int  `json:"every"` // the pause between announcements of a server that it wishes, in ms
+}
+
+// pace is that pause, within bounds.
+func (i interest) pace() time.Duration {
+	return min(max(time.Duration(min(i.Every, 1000))*time.Millisecond, announceEvery), mostEvery)
 }
 
 // decode reads an announcement and makes it sound: nothing in it is larger or
