@@ -10,14 +10,14 @@ REQUESTS    ?= 10000
 FAULT       ?=
 POISON      ?= 0
 GOLANGCI    := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-MODULES     := $(patsubst %/go.mod,%,$(wildcard go.mod */go.mod))
+MODULES     := $(patsubst %/go.mod,%,$(wildcard go.mod */go.mod deploy/check/go.mod))
 MODULES     := $(patsubst go.mod,.,$(MODULES))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race cover fuzz bench bench-once flood chaos chaos-short proof fmt vet lint ci clean
+.PHONY: help demo build test race cover fuzz bench bench-once flood chaos chaos-short proof deploy-check fmt vet lint ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: ## two servers, a burst, a hand-over: the main job end to end
 	$(GO) run ./cmd/occamy demo
@@ -59,6 +59,9 @@ chaos-short: ## the same in short, for each broker
 
 proof: ## kill masters, preempt assistants: what assist promises, with the counts (a short form is in the tests)
 	scripts/test -count=1 -v -timeout 20m -run 'Preempted|Killed|Stopped' ./assist/proof -args -kills 50 -stops 6 -preempts 60s
+
+deploy-check: ## hold deploy/ against the types and tools of those who read it
+	scripts/deploy-check -count=1 $(FLAGS)
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
