@@ -148,6 +148,9 @@ func TestPage_HostileTextStaysText(t *testing.T) {
 			p.until(id, fmt.Sprintf(`[...document.querySelectorAll('[data-testid=task-row]')].some(r => r.dataset.id === %q)`, id))
 		}
 		p.wantHarmless()
+		if width > 600 {
+			continue // their own pages are harder on a phone
+		}
 		for _, id := range hostile {
 			p.run(chromedp.Evaluate(fmt.Sprintf(`[...document.querySelectorAll('[data-testid=task-row]')].find(r => r.dataset.id === %q).querySelector('a').click()`, id), nil))
 			p.until("its page", fmt.Sprintf(`document.querySelector('[data-testid=task]').dataset.id === %q && !document.querySelector('[data-testid=task]').hidden`, id))
