@@ -60,4 +60,3 @@ func errorOr(err error, exception *runtime.ExceptionDetails) error {
 	}
 	return exception
 }
-
