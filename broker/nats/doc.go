@@ -82,6 +82,11 @@
 // and the serve of the occamy command to these and occamy.servers. What
 // checkpoints need is listed in package checkpoint/natskv.
 //
+// A server that announces itself publishes to occamy.feed.state and subscribes to
+// occamy.feed.watch. Whoever watches the fleet, as the page of serve and 'occamy
+// top' do, publishes to occamy.feed.watch and subscribes to occamy.feed.state, and
+// needs what a client needs for Queues.
+//
 // A client publishes to
 //
 //	occamy.request.*, occamy.optional.*, occamy.control.*, occamy.command, occamy.servers

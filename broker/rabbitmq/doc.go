@@ -74,6 +74,10 @@
 // a control message travels to those servers only. A task is bound when it has
 // run for 3 ms: until then Control says that nobody took the message.
 //
+// What servers announce to whoever watches them goes the same way, through the
+// same exchange, to bounded queues that go with their connection; it needs no
+// permission beyond those above.
+//
 // # Outcomes
 //
 // Outcomes stand in 32 streams, by their ID. Result and Watch look through one of

@@ -78,7 +78,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		a.submitVerb(), a.resultVerb(),
 		a.controlVerb(), a.cancelVerb(),
 		a.drainVerb(), a.resumeVerb(),
-		a.deadVerb(), a.statusVerb(),
+		a.deadVerb(), a.statusVerb(), a.topVerb(),
 		a.versionVerb(),
 	)
 	return root

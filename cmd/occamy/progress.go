@@ -8,64 +8,131 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/term"
 )
 
 // plainEvery is the pause between lines of progress where there is no terminal.
 const plainEvery = time.Second
 
-// progressView shows the progress of a task: a bar that is drawn over on a
-// terminal, a line now and then elsewhere.
+// progressView shows the progress of a task: how long it has been waited for and
+// a bar, drawn over on a terminal; a line now and then elsewhere.
 type progressView struct {
 	w        io.Writer
 	terminal bool
-	columns  int
-	drawn    bool
-	last     time.Time
+	columns  func() int // of the terminal now
+	start    time.Time
+	last     time.Time // of a line where there is no terminal
+	stop     func()
+
+	mu       sync.Mutex
+	progress []byte // guarded by mu
+	drawn    int    // columns of what stands on the terminal; guarded by mu
 }
 
+// newProgressView begins to show. Call end.
 func newProgressView(w io.Writer) *progressView {
-	v := &progressView{w: w, terminal: isTerminal(w), columns: 80}
+	v := &progressView{w: w, terminal: isTerminal(w), columns: func() int { return 80 }, start: time.Now(), stop: func() {}}
 	if f, ok := w.(*os.File); ok && v.terminal {
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
-			v.columns = columns
+		v.columns = func() int {
+			if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+				return columns
+			}
+			return 80
 		}
+	}
+	if v.terminal {
+		v.keepDrawing()
 	}
 	return v
 }
 
+// keepDrawing draws each second until end, so that the time goes on.
+func (v *progressView) keepDrawing() {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	v.stop = sync.OnceFunc(func() {
+		close(stop)
+		<-stopped
+	})
+	go func() {
+		defer close(stopped)
+		second := time.NewTicker(time.Second)
+		defer second.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-second.C:
+				v.mu.Lock()
+				v.draw()
+				v.mu.Unlock()
+			}
+		}
+	}()
+}
+
 // show shows what a task reported.
 func (v *progressView) show(progress []byte) {
-	fraction, text := readProgress(progress)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.progress = progress
 	if v.terminal {
-		fmt.Fprint(v.w, "\r\x1b[K"+clip(bar(fraction)+text, v.columns-1))
-		v.drawn = true
+		v.draw()
 		return
 	}
 	if now := time.Now(); v.last.IsZero() || now.Sub(v.last) >= plainEvery {
 		v.last = now
+		fraction, text := readProgress(progress)
 		fmt.Fprintln(v.w, clip("progress: "+percent(fraction)+text, 120))
 	}
 }
 
+// draw draws over what stands there. The caller holds the lock.
+func (v *progressView) draw() {
+	columns := v.columns()
+	line := fmt.Sprintf("%7s ", age(time.Since(v.start)))
+	if v.progress != nil {
+		fraction, text := readProgress(v.progress)
+		line += bar(fraction, min(barWidth, columns/3)) + text
+	}
+	line = ansi.Truncate(line, columns-1, "…")
+	fmt.Fprint(v.w, v.erase(columns)+line)
+	v.drawn = ansi.StringWidth(line)
+}
+
+// erase removes what stands there, of which a terminal that became narrower has
+// made several lines. The caller holds the lock.
+func (v *progressView) erase(columns int) string {
+	up := ""
+	if above := (v.drawn - 1) / columns; above > 0 {
+		up = fmt.Sprintf("\x1b[%dA", above)
+	}
+	v.drawn = 0
+	return "\r" + up + "\x1b[J"
+}
+
 // end clears the bar.
 func (v *progressView) end() {
-	if v.drawn {
-		fmt.Fprint(v.w, "\r\x1b[K")
-		v.drawn = false
+	v.stop()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.drawn > 0 {
+		fmt.Fprint(v.w, v.erase(v.columns()))
 	}
 }
 
+// barWidth is how wide a bar is at most.
 const barWidth = 30
 
-func bar(fraction float64) string {
-	if fraction < 0 {
-		return ""
+func bar(fraction float64, width int) string {
+	if fraction < 0 || width <= 0 {
+		return percent(fraction)
 	}
-	full := int(fraction*barWidth + 0.5)
-	return "[" + strings.Repeat("#", full) + strings.Repeat("-", barWidth-full) + "] " + percent(fraction)
+	full := int(fraction*float64(width) + 0.5)
+	return "[" + strings.Repeat("#", full) + strings.Repeat("-", width-full) + "] " + percent(fraction)
 }
 
 func percent(fraction float64) string {

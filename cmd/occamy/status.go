@@ -41,6 +41,11 @@ Servers:
   KINDS      the kinds of requests that it takes; "draining" behind them when it
              takes none
 
+With --json it prints {"broker","servers","queues"}: of each server all that
+occamy.Snapshot has, its slots with their tasks included, times in RFC 3339 and
+durations ("…_ns") in nanoseconds; of each queue "kind", "ready", "unacked" and
+"dead". 'occamy top' shows the fleet live.
+
 Queues, one for each kind:
   READY      requests that no server has taken
   UNACKED    requests that are with a server
@@ -145,8 +150,7 @@ func busy(slots []occamy.SlotInfo) int {
 // pictureSlots is how many slots a picture shows at most.
 const pictureSlots = 64
 
-// picture draws one character for each slot: P protected, i internal, e
-// external, s stopping, ! stuck, . empty.
+// picture draws the sign of each slot.
 func picture(slots []occamy.SlotInfo) string {
 	var b strings.Builder
 	for i, s := range slots {
@@ -154,20 +158,26 @@ func picture(slots []occamy.SlotInfo) string {
 			b.WriteString("…")
 			break
 		}
-		switch {
-		case s.Phase == occamy.Stuck:
-			b.WriteByte('!')
-		case s.Phase == occamy.Stopping:
-			b.WriteByte('s')
-		case s.Status == occamy.Protected:
-			b.WriteByte('P')
-		case s.Status == occamy.Internal:
-			b.WriteByte('i')
-		case s.Status == occamy.External:
-			b.WriteByte('e')
-		default:
-			b.WriteByte('.')
-		}
+		b.WriteRune(sign(s.Status, s.Phase))
 	}
 	return b.String()
+}
+
+// sign is one character for a slot: P protected, i internal, e external, s
+// stopping, ! stuck, . empty.
+func sign(status occamy.Status, phase occamy.Phase) rune {
+	switch {
+	case phase == occamy.Stuck:
+		return '!'
+	case phase == occamy.Stopping:
+		return 's'
+	case status == occamy.Protected:
+		return 'P'
+	case status == occamy.Internal:
+		return 'i'
+	case status == occamy.External:
+		return 'e'
+	default:
+		return '.'
+	}
 }

@@ -166,18 +166,18 @@ func TestProgressIsShownOnStandardError(t *testing.T) {
 
 func TestTheBarOfATerminal(t *testing.T) {
 	out := newOutput()
-	v := &progressView{w: out, terminal: true, columns: 60}
+	v := &progressView{w: out, terminal: true, columns: func() int { return 100 }, start: time.Now(), stop: func() {}}
 	v.show([]byte(`{"fraction":0.5,"note":"` + strings.Repeat("x", 99) + `"}`))
 	v.show([]byte(hostile))
 	v.end()
-	frames := strings.Split(out.String(), "\r\x1b[K")
-	if want := "[###############---------------]  50 % note="; len(frames) != 4 || !strings.HasPrefix(frames[1], want) {
+	frames := strings.Split(out.String(), "\r\x1b[J")
+	if want := "     0s [###############---------------]  50 % note="; len(frames) != 4 || !strings.HasPrefix(frames[1], want) {
 		t.Errorf("frames %q", frames)
 	}
-	if n := len([]rune(frames[1])); n != 59 {
-		t.Errorf("the line has %d characters; it would not fit 60 columns", n)
+	if n := len([]rune(frames[1])); n != 99 {
+		t.Errorf("the line has %d characters; it would not fit 100 columns", n)
 	}
-	if frames[2] != hostileSafe || frames[3] != "" {
+	if frames[2] != "     0s "+hostileSafe || frames[3] != "" {
 		t.Errorf("frames %q", frames)
 	}
 }
