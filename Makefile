@@ -14,7 +14,7 @@ MODULES     := $(patsubst %/go.mod,%,$(wildcard go.mod */go.mod deploy/check/go.
 MODULES     := $(patsubst go.mod,.,$(MODULES))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race cover fuzz bench bench-once flood chaos chaos-short proof deploy-check fmt vet lint ci clean
+.PHONY: help demo build test race cover fuzz bench bench-once flood chaos chaos-short proof deploy-check e2e e2e-figures pictures fmt vet lint ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,15 @@ proof: ## kill masters, preempt assistants: what assist promises, with the count
 
 deploy-check: ## hold deploy/ against the types and tools of those who read it
 	scripts/deploy-check -count=1 $(FLAGS)
+
+e2e: ## test the page in a real browser, which is installed where there is none
+	scripts/e2e $(FLAGS)
+
+e2e-figures: ## measure how the page keeps up; the machine must do nothing else
+	OCCAMY_E2E_FIGURES=1 scripts/e2e -v -run Figure
+
+pictures: ## make the pictures of the documentation from a run in the browser
+	OCCAMY_E2E_PICTURES='$(CURDIR)/docs/images' scripts/e2e -run Pictures
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')

@@ -1,6 +1,7 @@
 package assist
 
 import (
+	"context"
 	"time"
 
 	"github.com/occamy-go/occamy"
@@ -67,6 +68,11 @@ type Config struct {
 	// results that wait to be collected, and to be kept: beyond it, it hands out
 	// little more. Zero: 64 MiB.
 	Buffer int
+
+	// Inject adds to the headers of the requests for assistants, for instance the
+	// context of a trace, which ctx has: it is that of the master's Do. Without it
+	// they have the trace of the master's own request. Nil: nothing is added.
+	Inject func(ctx context.Context, headers occamy.Headers)
 
 	// OnError is told of errors that end nothing, such as a message that did not
 	// arrive or progress that was not kept; from any goroutine. Nil: nobody is.

@@ -58,7 +58,7 @@ type handler struct {
 func newHandler(s shape, cfg Config) *handler {
 	h := &handler{cfg: cfg.withDefaults(), shape: s, token: randomToken()}
 	if cfg.Broker != nil {
-		h.client = client.New(cfg.Broker, client.WithHeaderKeys(h.cfg.Keys), client.WithGrace(0))
+		h.client = client.New(cfg.Broker, client.WithHeaderKeys(h.cfg.Keys), client.WithGrace(0), client.WithInject(h.cfg.Inject))
 	}
 	return h
 }
@@ -152,7 +152,7 @@ func (h *handler) jobOf(r occamy.Request) (job wire.Job) {
 	add([]byte(r.ID))
 	for _, key := range slices.Sorted(maps.Keys(r.Headers)) {
 		// Brokers add headers that begin with x- when they move a message.
-		if v, ok := r.Headers[key].(string); ok && h.own(key) && !strings.HasPrefix(key, "x-") {
+		if v, ok := r.Headers[key].(string); ok && h.own(key) && !strings.HasPrefix(key, "x-") && !ofTrace(key) {
 			add([]byte(key))
 			add([]byte(v))
 		}
@@ -160,6 +160,12 @@ func (h *handler) jobOf(r occamy.Request) (job wire.Job) {
 	add(r.Body)
 	copy(job[:], sum.Sum(nil))
 	return job
+}
+
+// ofTrace says whether a header is one by which traces travel: it tells of who
+// sent the message, and not of what was asked for.
+func ofTrace(key string) bool {
+	return key == "traceparent" || key == "tracestate" || key == "baggage"
 }
 
 // own says whether a header belongs to the request itself and goes along to its
@@ -177,7 +183,8 @@ func (h *handler) own(key string) bool {
 func (h *handler) ownHeaders(r occamy.Request) occamy.Headers {
 	headers := make(occamy.Headers, len(r.Headers)+2)
 	for key, v := range r.Headers {
-		if h.own(key) {
+		// Those of a trace belong together, and Inject may not set all.
+		if h.own(key) && (h.cfg.Inject == nil || !ofTrace(key)) {
 			headers[key] = v
 		}
 	}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"time"
 
 	"github.com/occamy-go/occamy"
@@ -10,9 +11,10 @@ import (
 // several goroutines and holds nothing that must be closed; the broker belongs
 // to whoever opened it.
 type Client struct {
-	b     Broker
-	keys  occamy.HeaderKeys
-	grace time.Duration
+	b      Broker
+	keys   occamy.HeaderKeys
+	grace  time.Duration
+	inject func(context.Context, occamy.Headers)
 }
 
 // Option changes how a Client works.
@@ -32,6 +34,13 @@ const DefaultGrace = 5 * time.Second
 // less: it is sent once. Without this option: DefaultGrace.
 func WithGrace(d time.Duration) Option {
 	return func(c *Client) { c.grace = d }
+}
+
+// WithInject has f add to the headers of each request and optional request that
+// is sent, for instance the context of a trace, which ctx has. What it sets wins
+// over the request's own headers. It is called by several goroutines.
+func WithInject(f func(ctx context.Context, headers occamy.Headers)) Option {
+	return func(c *Client) { c.inject = f }
 }
 
 // New returns a client of a broker.

@@ -61,6 +61,9 @@ func (c *Client) submit(ctx context.Context, m broker.Request) error {
 	if _, ok := m.Headers[c.keys.Outcome]; !ok {
 		m.Headers[c.keys.Outcome] = "true"
 	}
+	if c.inject != nil {
+		c.inject(ctx, m.Headers)
+	}
 	if err := c.b.Submit(ctx, m); err != nil {
 		return fmt.Errorf("submit request %q: %w", m.ID, err)
 	}
@@ -109,6 +112,13 @@ func (c *Client) SubmitAndWait(ctx context.Context, r Request, onProgress func([
 // no outcome. Sending it again with the same ID replaces the one that servers
 // have set aside. Message makes r from a [Request].
 func (c *Client) Optional(ctx context.Context, r broker.Request) error {
+	if c.inject != nil {
+		r.Headers = maps.Clone(r.Headers)
+		if r.Headers == nil {
+			r.Headers = make(occamy.Headers)
+		}
+		c.inject(ctx, r.Headers)
+	}
 	if err := c.b.Optional(ctx, r); err != nil {
 		return fmt.Errorf("send optional request %q: %w", r.ID, err)
 	}

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -120,5 +121,33 @@ func TestIDsAreDistinctAndSortByTime(t *testing.T) {
 	}
 	if !slices.IsSorted(ids) {
 		t.Error("IDs do not sort by time")
+	}
+}
+
+type traceKey struct{}
+
+func TestInjectAddsToTheHeadersOfEachRequest(t *testing.T) {
+	var got []occamy.Headers
+	keep := func(r broker.Request) error { got = append(got, r.Headers); return nil }
+	c := client.New(&fake{submit: keep, optional: keep}, client.WithInject(func(ctx context.Context, h occamy.Headers) {
+		h["traceparent"] = ctx.Value(traceKey{})
+	}))
+	ctx := context.WithValue(t.Context(), traceKey{}, "mine")
+	given := occamy.Headers{"traceparent": "theirs", "colour": "blue"}
+	_, err := c.Submit(ctx, client.Request{Kind: "k", Headers: given})
+	if err := errors.Join(err, c.Optional(ctx, broker.Request{Kind: "k", Headers: given}), c.Optional(ctx, broker.Request{Kind: "k"})); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []occamy.Headers{
+		{"Occamy-Outcome": "true", "traceparent": "mine", "colour": "blue"},
+		{"traceparent": "mine", "colour": "blue"},
+		{"traceparent": "mine"},
+	} {
+		if !maps.Equal(got[i], want) {
+			t.Errorf("headers %v, want %v", got[i], want)
+		}
+	}
+	if given["traceparent"] != "theirs" {
+		t.Errorf("the caller's headers were changed: %v", given)
 	}
 }

@@ -221,7 +221,7 @@ func (v *View) hear(body []byte) {
 		default:
 		}
 	}
-	if fresh || !s.info.equal(a.info) {
+	if fresh || !s.same(a.info) {
 		s.info, s.infoAt = a.info, at
 	}
 	if len(s.slots) != a.Size {
@@ -241,14 +241,6 @@ func (v *View) hear(body []byte) {
 			v.happened(e)
 		}
 	}
-}
-
-func (i info) equal(o info) bool {
-	same := slices.Equal(i.Kinds, o.Kinds)
-	i.Kinds, o.Kinds = nil, nil
-	return same && i.State == o.State && i.Started == o.Started && i.Size == o.Size && i.Waiting == o.Waiting &&
-		i.Held == o.Held && i.Converting == o.Converting && i.Backlog == o.Backlog && i.Capacity == o.Capacity &&
-		i.Headroom == o.Headroom && i.Preemptions == o.Preemptions
 }
 
 // gone notes that a server is. What its slots had is not known any more. The

@@ -3,6 +3,7 @@ package fleet
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -100,6 +101,9 @@ type info struct {
 	Headroom    int      `json:"headroom,omitempty"`
 	Preemptions uint64   `json:"preemptions,omitempty"`
 }
+
+// same reports whether two tell the same.
+func (i info) same(o info) bool { return reflect.DeepEqual(i, o) }
 
 // announcement is what a server says.
 type announcement struct {

@@ -12,13 +12,15 @@
 package prometheus
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
-	"time"
 
 	prom "github.com/prometheus/client_golang/prometheus"
 
 	"github.com/occamy-go/occamy"
+	"github.com/occamy-go/occamy/broker"
+	"github.com/occamy-go/occamy/monitor/internal/depth"
 	"github.com/occamy-go/occamy/monitor/internal/labels"
 )
 
@@ -40,7 +42,7 @@ type Metrics struct {
 	// series by the number of the kind; each is made when its kind is first seen.
 	series []atomic.Pointer[series]
 	server atomic.Pointer[Server]
-	queues *queues
+	queues depth.Reader
 }
 
 // Server is what tells of an *occamy.Server.
@@ -55,7 +57,6 @@ func New(o Options) *Metrics {
 		kinds:  kinds,
 		vecs:   newVectors(),
 		series: make([]atomic.Pointer[series], kinds.Most()+1),
-		queues: &queues{},
 	}
 	for _, k := range o.Kinds {
 		m.of(kinds.Add(k))
@@ -78,6 +79,17 @@ func (m *Metrics) Watch(s Server) {
 	}
 	m.server.Store(&s)
 }
+
+// Queues is what tells how deep the queues of a broker are; every broker.Broker
+// does.
+type Queues interface {
+	Queues(ctx context.Context) ([]broker.Queue, error)
+}
+
+// WatchQueues has the metrics tell how deep a broker's queues are when they are
+// collected. The broker is asked no more than once in 5 s, and holds up no
+// scrape for more than a second.
+func (m *Metrics) WatchQueues(b Queues) { m.queues.Watch(b) }
 
 // RecordLatency implements occamy.LatencyMonitor.
 func (m *Metrics) RecordLatency(l occamy.Latency) {
@@ -135,7 +147,6 @@ func (m *Metrics) Describe(to chan<- *prom.Desc) {
 	for _, d := range snapshotDescs {
 		to <- d
 	}
-	to <- queueDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -144,5 +155,5 @@ func (m *Metrics) Collect(to chan<- prom.Metric) {
 	if s := m.server.Load(); s != nil {
 		collectSnapshot((*s).Snapshot(), to)
 	}
-	m.queues.collect(to, time.Now())
+	m.collectQueues(to)
 }

@@ -26,11 +26,12 @@ var (
 	preemptionsDesc   = desc("preemptions_total", "Tasks that were stopped for a request or a task of higher status.")
 	inboxDropsDesc    = desc("inbox_dropped_total", "Control messages that found the inbox of their task full.")
 	monitorDropsDesc  = desc("monitor_dropped_total", "Events that a slow monitor missed.")
+	queueDesc         = desc("queue_messages", "Messages at the broker: ready for a server, with a server and not settled, or dead letters. All servers tell the same.", "kind", "state")
 )
 
 var snapshotDescs = []*prom.Desc{
 	slotsDesc, stuckDesc, protectedDesc, requestsDesc, backlogDesc, capacityDesc, headroomDesc, drainingDesc,
-	slotSecondsDesc, preemptedTimeDesc, preemptionsDesc, inboxDropsDesc, monitorDropsDesc,
+	slotSecondsDesc, preemptedTimeDesc, preemptionsDesc, inboxDropsDesc, monitorDropsDesc, queueDesc,
 }
 
 func collectSnapshot(s occamy.Snapshot, to chan<- prom.Metric) {
@@ -73,4 +74,15 @@ func flag(on bool) float64 {
 		return 1
 	}
 	return 0
+}
+
+func (m *Metrics) collectQueues(to chan<- prom.Metric) {
+	for _, q := range m.queues.Read(m.kinds.Label) {
+		for _, s := range []struct {
+			state string
+			n     int
+		}{{"ready", q.Ready}, {"unacked", q.Unacked}, {"dead", q.Dead}} {
+			to <- prom.MustNewConstMetric(queueDesc, prom.GaugeValue, float64(s.n), q.Kind, s.state)
+		}
+	}
 }

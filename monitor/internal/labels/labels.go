@@ -137,6 +137,9 @@ func (k *Kinds) full() bool { return len(*k.numbers.Load()) >= k.most }
 // Name is the label of a number.
 func (k *Kinds) Name(n int) string { return (*k.names.Load())[n] }
 
+// Label is the label of a kind.
+func (k *Kinds) Label(kind string) string { return k.Name(k.Find(kind)) }
+
 // label makes a kind what a metrics library takes.
 func label(kind string) string {
 	if len(kind) > maxKindLength {
