@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/occamy-go/occamy/broker"
 	live "github.com/occamy-go/occamy/dashboard/fleet"
 )
 
@@ -26,6 +29,8 @@ func (m *topModel) lines() []string {
 	rows, tasks := m.fleet.rows(), m.fleet.tasks()
 	// 1 line at the top, 2 heads, 2 empty lines, 1 at the bottom.
 	room := max(m.height-6, 3)
+	queues := m.queueLines(room / 4)
+	room = max(room-len(queues), 3)
 	events := min(len(m.fleet.events), max(1, room/4, room-len(rows)-max(len(tasks), 1)))
 	room -= events
 	forServers := min(len(rows), max(1, room/2, room-max(len(tasks), 1)))
@@ -34,6 +39,7 @@ func (m *topModel) lines() []string {
 	lines := []string{m.summary()}
 	lines = append(lines, m.serverLines(rows, forServers)...)
 	lines = append(lines, "")
+	lines = append(lines, queues...)
 	lines = append(lines, m.taskLines(tasks, forTasks)...)
 	for len(lines) < m.height-events-2 {
 		lines = append(lines, "")
@@ -98,6 +104,32 @@ func (m *topModel) serverLines(rows []*live.ServerUpdate, room int) []string {
 		lines = append(lines, m.line(line, s.ID == m.server, m.onServers))
 	}
 	return lines
+}
+
+// queueLines are at most room lines, an empty one at their end; none where there
+// is no queue or no room.
+func (m *topModel) queueLines(room int) []string {
+	queues := m.fleet.queues
+	shown := min(len(queues), room-2)
+	if shown <= 0 {
+		return nil
+	}
+	if shown < len(queues) { // first those in which something is
+		queues = slices.Clone(queues)
+		slices.SortStableFunc(queues, func(a, b broker.Queue) int {
+			return cmp.Or(cmp.Compare(b.Ready, a.Ready), cmp.Compare(b.Dead, a.Dead), cmp.Compare(b.Unacked, a.Unacked))
+		})
+	}
+	kind := longest(queues, func(q broker.Queue) string { return q.Kind }, 5, 24)
+	head := fmt.Sprintf("  %s %7s %7s %7s", pad("QUEUE", kind), "READY", "UNACKED", "DEAD")
+	if more := len(queues) - shown; more > 0 {
+		head += fmt.Sprintf("  and %d more", more)
+	}
+	lines := []string{dim(head)}
+	for _, q := range queues[:shown] {
+		lines = append(lines, fmt.Sprintf("  %s %7d %7d %7d", pad(escape(q.Kind), kind), q.Ready, q.Unacked, q.Dead))
+	}
+	return append(lines, "")
 }
 
 const topBar = 10
@@ -171,6 +203,7 @@ SLOTS   .  empty
         s  stopping          !  stuck: told to stop, and has not
 WAIT    requests that are at the server without a slot
 BACKLOG optional requests that are set aside until a slot is spare
+READY   requests in a queue; UNACKED: with a server; DEAD: dead letters
 HELP    slots that assist the task, and on how many servers
 
 up down j k   select a line

@@ -92,6 +92,7 @@ func largeFleet() live.Update {
 			slots = append(slots, slotOf(j, occamy.Protected, fmt.Sprintf("%d-%d-日本語-with-a-long-name", i, j), ""))
 		}
 		u.Servers = append(u.Servers, serverOf(fmt.Sprintf("server-%03d-of-a-large-fleet", i), "up", 16, slots...))
+		u.Queues = append(u.Queues, broker.Queue{Kind: strings.Repeat("k", i+1), Ready: 1 << 40, Dead: i})
 		u.Events = append(u.Events, live.Event{Type: live.Started, ID: strings.Repeat("x", 300), Server: "a"})
 	}
 	return u
@@ -117,6 +118,43 @@ func TestTopFitsAnyTerminal(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestTopShowsTheQueuesWithSomethingInThemFirst(t *testing.T) {
+	u := live.Update{Full: true}
+	for i := range 20 {
+		u.Queues = append(u.Queues, broker.Queue{Kind: fmt.Sprintf("kind%d", i), Unacked: 1})
+	}
+	u.Queues[12].Dead = 3
+	u.Queues[17].Ready = 42
+	got := topOf(u).plain()
+	if !regexp.MustCompile(`(?m)QUEUE +READY +UNACKED +DEAD  and 18 more\n  kind17 +42 +1 +0\n  kind12 +0 +1 +3\n\n`).MatchString(got) {
+		t.Error(got)
+	}
+	u.Queues = u.Queues[:2]
+	if got := topOf(u).plain(); !regexp.MustCompile(`DEAD\n  kind0 +0 +1 +0\n  kind1 +0 +1 +0\n\n`).MatchString(got) {
+		t.Error(got)
+	}
+}
+
+// What was asked for is cancelled, whatever has become of the rows meanwhile.
+func TestTopCancelsWhatItAskedAbout(t *testing.T) {
+	c := &told{}
+	m := topOf(live.Update{Full: true, Servers: []live.ServerUpdate{
+		serverOf("one", "up", 2, slotOf(0, occamy.Protected, "a", "a"), slotOf(1, occamy.Protected, "b", "b")),
+	}})
+	m.client = c
+	m.Update(tea.KeyPressMsg{Code: 'c', Text: "c"})
+	m.fleet.apply(live.Update{Servers: []live.ServerUpdate{serverOf("one", "up", 2, live.Slot{Slot: 0, Status: occamy.Empty})}})
+	m.keepSelection()
+	if got := m.plain(); !strings.Contains(got, "> P b") {
+		t.Errorf("another task is not selected:\n%s", got)
+	}
+	_, cmd := m.Update(tea.KeyPressMsg{Code: 'y', Text: "y"})
+	cmd()
+	if got := strings.Join(c.did, ","); got != "cancel a" {
+		t.Errorf("did %q", got)
 	}
 }
 
