@@ -163,14 +163,13 @@ func (a *app) submitAndWait(ctx context.Context, c *client.Client, r client.Requ
 	if r.ID == "" {
 		r.ID = client.NewID()
 	}
-	var onProgress func([]byte)
-	if !a.json {
-		a.note("waiting for request "+quote(r.ID), "")
-		view := newProgressView(a.stderr)
-		defer view.end()
-		onProgress = view.show
+	if a.json {
+		return a.endOfWait(c.SubmitAndWait(ctx, r, nil))
 	}
-	o, err := c.SubmitAndWait(ctx, r, onProgress)
+	a.note("waiting for request "+quote(r.ID), "")
+	view := newProgressView(a.stderr)
+	o, err := c.SubmitAndWait(ctx, r, view.show)
+	view.end() // before something else is printed
 	return a.endOfWait(o, err)
 }
 
