@@ -45,6 +45,9 @@ type serveConfig struct {
 	checkpointConfig
 	httpConfig
 
+	OTLP string `json:"otlp"`
+	Log  string `json:"log"`
+
 	ID              string   `json:"id"`
 	Kinds           []string `json:"kinds"`
 	Slots           int      `json:"slots"`

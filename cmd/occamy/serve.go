@@ -53,9 +53,14 @@ OCCAMY_HTTP_TOKEN or a file, or client certificates; where there is one it is as
 for anywhere. --http-client-ca is OCCAMY_HTTP_CLIENT_CA and so on, --pprof is
 OCCAMY_PPROF.
 
+With --otlp (OCCAMY_OTLP, or OTEL_EXPORTER_OTLP_ENDPOINT) it tells an OpenTelemetry
+collector of traces and metrics; the trace of a request begins with who submits
+it, and reaches its assistants on other servers.
+
 The fields of the config file are those of the flags (data_dir, listen, sync,
 grace, slots, headroom, max_headroom, checkpoint, checkpoint_password_file, http,
-http_token_file, http_tls_cert, http_tls_key, http_client_ca, pprof, and those of
+http_token_file, http_tls_cert, http_tls_key, http_client_ca, pprof, otlp, log,
+and those of
 the connection, such as broker and tls_ca); password, token, http_token and
 checkpoint_password; checkpoint_age, how long progress is kept after its last
 save (default 168h); max_payload of the embedded broker; and id, kinds,
@@ -80,6 +85,8 @@ then the environment.`,
 	f.StringVar(&flags.CheckpointPasswordFile, "checkpoint-password-file", "", "read the password of that database from this `FILE`")
 	f.StringVar(&file, "config", "", "read this JSON `FILE`")
 	f.StringVar(&flags.Listen, "listen", defaultListen, "`ADDRESS` on which the embedded broker listens")
+	f.StringVar(&flags.OTLP, "otlp", "", "tell the OpenTelemetry collector at this `URL` (OTLP over HTTP) of traces and metrics")
+	f.StringVar(&flags.Log, "log", "", "log what happens to standard error in this `FORMAT`, text or json; without it only errors are told")
 	f.BoolVar(&syncWrites, "sync", true, "have the embedded broker sync each write, so that a power cut loses nothing")
 	f.DurationVar(&grace, "grace", defaultGrace, "how long protected tasks may run on after an interrupt, a `DURATION`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -108,6 +115,8 @@ then the environment.`,
 		override(&c.Broker, embeddedAddress, false)
 		given := f.Changed
 		override(&c.DataDir, flags.DataDir, given("data-dir"))
+		override(&c.OTLP, flags.OTLP, given("otlp"))
+		override(&c.Log, flags.Log, given("log"))
 		override(&c.Slots, flags.Slots, given("slots"))
 		override(&c.Headroom, flags.Headroom, given("headroom"))
 		override(&c.MaxHeadroom, flags.MaxHeadroom, given("max-headroom"))
@@ -153,14 +162,27 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	behind := &background{say: say}
 	l := &link{say: say, background: behind.tell}
 	config := c.server()
-	config.Monitors.Error = errorMonitor(func(err error) {
-		if !ordinary(err) && !l.explains(err) {
-			behind.tell(oneLine(err))
-		}
-	})
+	logger, err := a.logger(c.Log)
+	if err != nil {
+		return err
+	}
+	if logger != nil {
+		config.Monitors = logger.Monitors()
+	} else {
+		config.Monitors.Error = errorMonitor(func(err error) {
+			if !ordinary(err) && !l.explains(err) {
+				behind.tell(oneLine(err))
+			}
+		})
+	}
 	if err := checkServer(config); err != nil {
 		return err
 	}
+	tele, err := a.openTelemetry(ctx, c.OTLP, behind.tell)
+	if err != nil {
+		return err
+	}
+	defer tele.close()
 	site, err := a.openSite(c.httpConfig, behind.tell)
 	if err != nil {
 		return err
@@ -177,9 +199,10 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 		site.close()
 		return errors.Join(err, b.Close())
 	}
-	config.Handler = newMux(assist.Config{Broker: b, Store: progress, OnError: l.failed})
+	config.Handler = newMux(assist.Config{Broker: b, Store: progress, OnError: l.failed, Inject: tele.tracer.Inject})
 	announcer := newAnnouncer(b)
 	config.Monitors = monitor.Tee(config.Monitors, site.monitors(), announcer.monitors())
+	tele.configure(&config)
 	server, err := occamy.New(config)
 	if err != nil {
 		site.close()
@@ -187,6 +210,7 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 		return errors.Join(err, b.Close())
 	}
 	announcer.run(server, l.failed)
+	tele.watch(server)
 	site.watch(server, b)
 	site.show(b)
 	site.serve()

@@ -25,6 +25,7 @@ type submitOptions struct {
 	timeout  time.Duration
 	deadline string
 	priority int
+	otlp     string
 }
 
 func (a *app) submitVerb() *cobra.Command {
@@ -39,6 +40,10 @@ cancelled.
 With --json it prints {"id","status"}, and after --wait also "result", or
 "reason" of a rejection. A result that is JSON is embedded as it is, other text
 as a string; what is not UTF-8 is in "result_base64".
+
+The request is a part of the trace that TRACEPARENT in the environment names (as
+W3C has it), or begins one where --otlp, OCCAMY_OTLP or
+OTEL_EXPORTER_OTLP_ENDPOINT names a collector.
 
 What 'occamy serve' makes of headers and body:
   route   body: a TSPLIB instance; headers: time-limit (default 10s), target (a
@@ -57,6 +62,7 @@ What 'occamy serve' makes of headers and body:
 	cmd.Flags().BoolVar(&o.noCheck, "no-check", false, "do not ask servers first whether they know the kind")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 0, "limit each attempt to this `DURATION`")
 	cmd.Flags().StringVar(&o.deadline, "deadline", "", "the `MOMENT` after which nobody wants the result: RFC 3339, or a duration from now")
+	cmd.Flags().StringVar(&o.otlp, "otlp", "", "tell the OpenTelemetry collector at this `URL` (OTLP over HTTP) of the request")
 	cmd.Flags().IntVar(&o.priority, "priority", 0, "an integer; more is more important")
 	var r client.Request
 	return a.clientVerb(cmd, verb{
@@ -66,7 +72,7 @@ What 'occamy serve' makes of headers and body:
 			return err
 		},
 		do: func(ctx context.Context, c session, _ []string) error {
-			return a.submit(ctx, c.Client, r, o)
+			return a.submitTraced(ctx, c, r, o)
 		},
 	})
 }
@@ -92,6 +98,19 @@ func (o submitOptions) request(kind string, stdin io.Reader) (client.Request, er
 	}
 	r.Headers, r.Body, err = o.read(stdin)
 	return r, err
+}
+
+// submitTraced submits as a part of a trace, where there is one.
+func (a *app) submitTraced(ctx context.Context, s session, r client.Request, o submitOptions) error {
+	t, err := a.openTelemetry(ctx, o.otlp, func(line string) { a.note(line, "") })
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	ctx, end := a.sending(ctx, t, r.Kind)
+	err = a.submit(ctx, client.New(s.broker, client.WithInject(t.tracer.Inject)), r, o)
+	end(err)
+	return err
 }
 
 func (a *app) submit(ctx context.Context, c *client.Client, r client.Request, o submitOptions) error {
@@ -144,14 +163,13 @@ func (a *app) submitAndWait(ctx context.Context, c *client.Client, r client.Requ
 	if r.ID == "" {
 		r.ID = client.NewID()
 	}
-	var onProgress func([]byte)
-	if !a.json {
-		a.note("waiting for request "+quote(r.ID), "")
-		view := newProgressView(a.stderr)
-		defer view.end()
-		onProgress = view.show
+	if a.json {
+		return a.endOfWait(c.SubmitAndWait(ctx, r, nil))
 	}
-	o, err := c.SubmitAndWait(ctx, r, onProgress)
+	a.note("waiting for request "+quote(r.ID), "")
+	view := newProgressView(a.stderr)
+	o, err := c.SubmitAndWait(ctx, r, view.show)
+	view.end() // before something else is printed
 	return a.endOfWait(o, err)
 }
 

@@ -29,7 +29,7 @@ func draw(s sdk.ReadOnlySpan) string {
 	attributes := attribute.NewSet(s.Attributes()...)
 	get := func(key attribute.Key) string {
 		v, _ := attributes.Value(key)
-		return v.Emit()
+		return v.String()
 	}
 	line := fmt.Sprintf("%s (%s) of %q %s slot %s: %s", s.Name(), s.SpanKind(), get("messaging.message.id"),
 		get("occamy.task.status"), get("occamy.task.slot"), get("occamy.task.cause"))
@@ -141,7 +141,7 @@ func TestTracer_BoundsWhatComesFromOutside(t *testing.T) {
 		names[s.Name()] = true
 		size := len(s.Name()) + len(s.Status().Description)
 		for _, a := range s.Attributes() {
-			size += len(a.Value.Emit())
+			size += len(a.Value.String())
 		}
 		if size > 10<<10 {
 			t.Fatalf("a span of %d bytes", size)
