@@ -104,14 +104,12 @@ func (v *progressView) draw() {
 }
 
 // erase removes what stands there, of which a terminal that became narrower has
-// made several lines. The caller holds the lock.
+// made several lines. It clears line by line: some terminals keep what is cleared
+// from the top of the screen on as if it had scrolled by. The caller holds the lock.
 func (v *progressView) erase(columns int) string {
-	up := ""
-	if above := (v.drawn - 1) / columns; above > 0 {
-		up = fmt.Sprintf("\x1b[%dA", above)
-	}
+	above := max(v.drawn-1, 0) / columns
 	v.drawn = 0
-	return "\r" + up + "\x1b[J"
+	return "\r\x1b[K" + strings.Repeat("\x1b[A\x1b[K", above)
 }
 
 // end clears the bar.

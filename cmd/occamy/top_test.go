@@ -274,11 +274,11 @@ func TestTopShowsARunningServerAndCancelsItsTask(t *testing.T) {
 	for _, env := range [][]string{{"TERM=xterm-256color", "CLICOLOR_FORCE=1"}, {"TERM=xterm-256color", "NO_COLOR=1"}, {"TERM=vt100"}} {
 		t.Run(strings.Join(env, " "), func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
+			b := memory.New(memory.Options{})
+			defer b.Close() // when nobody uses it any more
 			var all sync.WaitGroup
 			defer all.Wait()
 			defer cancel()
-			b := memory.New(memory.Options{})
-			defer b.Close()
 			announcer := live.NewAnnouncer(b)
 			s, err := occamy.New(occamy.Config{ID: "one", Slots: 2, Kinds: []string{"k"}, Monitors: announcer.Monitors(),
 				Handler: occamy.HandlerFunc(func(context.Context, occamy.Request) (occamy.Task, error) { return tilCancelled{}, nil })})
@@ -361,18 +361,18 @@ func TestProgressIsDrawnOverWhateverTheTerminalsWidth(t *testing.T) {
 	columns := 80
 	v := &progressView{w: &out, terminal: true, columns: func() int { return columns }, start: time.Now(), stop: func() {}}
 	v.show([]byte(`{"fraction": 0.5, "best": 7542}`))
-	if want := "\r\x1b[J     0s [#############-------------]  50 % best=7542"; out.String() != want {
+	if want := "\r\x1b[K     0s [#############-------------]  50 % best=7542"; out.String() != want {
 		t.Errorf("%q, not %q", out.String(), want)
 	}
 	out.Reset()
 	columns = 30 // what took one line takes two
 	v.show([]byte(`{"fraction": 1, "best": 7542}`))
-	if want := "\r\x1b[1A\x1b[J     0s [##########] 100 % b…"; out.String() != want {
+	if want := "\r\x1b[K\x1b[A\x1b[K     0s [##########] 100 % b…"; out.String() != want {
 		t.Errorf("%q, not %q", out.String(), want)
 	}
 	out.Reset()
 	v.end()
-	if out.String() != "\r\x1b[J" {
+	if out.String() != "\r\x1b[K" {
 		t.Errorf("%q is left", out.String())
 	}
 }
