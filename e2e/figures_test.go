@@ -84,6 +84,15 @@ func TestFigure_ALargeFleet(t *testing.T) {
 	within(t, "the server that feeds it has of a core", share(cpu(t, a.cmd.Process.Pid)-fed), 5, 60, "%")
 }
 
+// noteUsable has the page say when, since its navigation began, all slots of ten
+// servers were there and painted.
+const noteUsable = `new MutationObserver((_, o) => {
+	if ('ready' in document.documentElement.dataset && document.querySelectorAll('[data-slot]').length >= 160) {
+		o.disconnect();
+		requestAnimationFrame(() => setTimeout(() => { window.usable = performance.now(); }));
+	}
+}).observe(document, {subtree: true, childList: true, attributes: true});`
+
 func TestFigure_AColdStart(t *testing.T) {
 	a := serve(t, "--broker", startFakeFleet(t, 10, 16, 20))
 	rounds := 3
@@ -93,9 +102,9 @@ func TestFigure_AColdStart(t *testing.T) {
 	var took []float64
 	var bytes int64
 	for range rounds {
-		p := open(t, a.http, "/", 1280, 900)
-		p.until("the fleet is shown", `'ready' in document.documentElement.dataset && document.querySelectorAll('[data-slot]').length >= 160`)
-		took = append(took, js[float64](p, `parseFloat(document.documentElement.dataset.usable || performance.now())`))
+		p := open(t, a.http, "/", 1280, 900, noteUsable)
+		p.until("the fleet is shown", `'usable' in window`)
+		took = append(took, js[float64](p, `usable`))
 		p.mu.Lock()
 		bytes = max(bytes, p.bytes)
 		p.mu.Unlock()

@@ -38,14 +38,20 @@ type tab struct {
 	bytes    int64 // that came over the network; guarded by mu
 }
 
-// open opens a tab of a size at a page of a site.
-func open(t testing.TB, site, path string, width, height int64) *tab {
+// open opens a tab of a size at a page of a site. scripts run before the page's own.
+func open(t testing.TB, site, path string, width, height int64, scripts ...string) *tab {
 	t.Helper()
 	ctx, cancel := newTab(t)
 	ctx, stop := context.WithTimeout(ctx, 3*time.Minute)
 	tb := &tab{TB: t, ctx: ctx, origin: site, requests: map[network.RequestID]bool{}}
 	chromedp.ListenTarget(ctx, tb.hear)
 	tb.run(network.Enable(), log.Enable(), emulation.SetDeviceMetricsOverride(width, height, 1, width < 600))
+	for _, script := range scripts {
+		tb.run(chromedp.ActionFunc(func(ctx context.Context) error {
+			_, err := page.AddScriptToEvaluateOnNewDocument(script).Do(ctx)
+			return err
+		}))
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			tb.picture(fmt.Sprintf("%s/%s.png", os.TempDir(), strings.ReplaceAll(t.Name(), "/", "-")))
