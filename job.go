@@ -14,9 +14,9 @@ type job struct {
 	server  *Server
 	ref     slots.Ref // guarded by server.mu; zero before the table knows the job
 	ctx     lazyContext
-	message Message                         // nil for a task that came from Expand
-	parent  context.Context                 // of a task that came from Expand, where there is a Tracer
-	traced  atomic.Pointer[context.Context] // of Do, where there is a Tracer
+	message Message         // nil for a task that came from Expand
+	parent  context.Context // of a task that came from Expand, where there is a Tracer
+	traced  *tracedContext  // of Do; nil where there is no Tracer
 	task    Task
 	arrived time.Duration // since the server's start, as are placed and stopped
 
@@ -61,6 +61,9 @@ func (s *Server) newJob(m Message) *job {
 	j := &job{server: s, message: m, slot: -1}
 	j.ctx.job = j
 	j.owner = j
+	if s.cfg.Tracer != nil {
+		j.traced = &tracedContext{ready: make(chan struct{})}
+	}
 	return j
 }
 

@@ -98,10 +98,27 @@ func (j *job) tracing(call func()) (err error) {
 	return nil
 }
 
-// userCtx is the context that the task's Do has, for its other methods.
+// tracedContext is the context that a tracer made for Do.
+type tracedContext struct {
+	ready chan struct{} // closed once ctx is set
+	ctx   context.Context
+}
+
+func (t *tracedContext) set(ctx context.Context) {
+	t.ctx = ctx
+	close(t.ready)
+}
+
+// userCtx is the context that the task's Do has, for its other methods. They may
+// be about to be called a moment before Do is.
 func (j *job) userCtx() context.Context {
-	if c := j.traced.Load(); c != nil {
-		return *c
+	if j.traced == nil {
+		return &j.ctx
 	}
-	return &j.ctx
+	select {
+	case <-j.traced.ready:
+		return j.traced.ctx
+	case <-j.ctx.Done(): // Do may never be called
+		return &j.ctx
+	}
 }

@@ -76,6 +76,7 @@ func TestTracer_SurroundsHandlersAndTasks(t *testing.T) {
 		f.control("c", "x")
 		f.slots()
 		c.finish <- errWork
+		f.want("P:o I:o.2")
 		o.finish <- nil
 		after(time.Second)
 		f.requestID("nobody's")
@@ -87,6 +88,7 @@ func TestTracer_SurroundsHandlersAndTasks(t *testing.T) {
 			`run c as work protected for "c" in 1, attempt 1, under "", 2 headers: the work failed`,
 			`run o as work protected for "o" in 0, attempt 1, under "", 2 headers: <nil>`,
 			`run o.1 as work internal for "o" in 1, attempt 1, under "run o", 0 headers: occamy: preempted`,
+			`run o.2 as work internal for "o" in 1, attempt 1, under "run o", 0 headers: occamy: owner ended`,
 		}
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
@@ -94,7 +96,7 @@ func TestTracer_SurroundsHandlersAndTasks(t *testing.T) {
 		if !slices.Equal(tr.spans, want) {
 			f.Errorf("spans\n%q\nwant\n%q", tr.spans, want)
 		}
-	}, withTracer(tr), withPeriod(time.Hour), withoutRefill, func(c *occamy.Config) { c.RefillDelay = time.Hour })
+	}, withTracer(tr), withoutRefill)
 }
 
 // tracing is a function as a Tracer.

@@ -104,7 +104,7 @@ func (j *job) do() error {
 		return j.task.Do(&j.ctx)
 	}
 	return j.surround(StageRun, func(ctx context.Context) error {
-		j.traced.Store(&ctx)
+		j.traced.set(ctx)
 		return j.task.Do(ctx)
 	})
 }

@@ -17,6 +17,7 @@ const maxHeard = 4096
 // listener takes the announcements of a topic. Its goroutine lives while there
 // are any.
 type listener struct {
+	ctx  context.Context // of Listen
 	conn *Broker
 	take func([]byte)
 
@@ -59,7 +60,7 @@ func (b *Broker) Listen(ctx context.Context, topic string, take func(body []byte
 	if err := b.enter(ctx); err != nil {
 		return err
 	}
-	w, l := b.world, &listener{conn: b, take: take}
+	w, l := b.world, &listener{ctx: ctx, conn: b, take: take}
 	if w.listeners == nil {
 		w.listeners = make(map[string][]*listener)
 	}
@@ -104,6 +105,8 @@ func (l *listener) run() {
 		body := l.queue[0]
 		l.queue = l.queue[1:]
 		l.mu.Unlock()
-		l.take(body)
+		if l.ctx.Err() == nil {
+			l.take(body)
+		}
 	}
 }

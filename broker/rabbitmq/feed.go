@@ -54,8 +54,12 @@ func (b *Broker) Listen(ctx context.Context, topic string, take func(body []byte
 			"x-max-length": int64(heardLength), "x-max-length-bytes": int64(heardBytes), "x-overflow": "drop-head",
 		},
 		prefetch: heardAhead,
-		take:     func(d amqp.Delivery) { take(d.Body) },
-		bound:    func(*sitting) error { once(); return nil },
+		take: func(d amqp.Delivery) {
+			if ctx.Err() == nil {
+				take(d.Body)
+			}
+		},
+		bound: func(*sitting) error { once(); return nil },
 	}
 	over := make(chan struct{})
 	go func() {
