@@ -184,17 +184,14 @@ func (t *teller) watched(ctx context.Context) bool {
 			}
 			continue
 		case <-alive.C:
-			if time.Since(lastFull) >= fullEvery {
-				t.sent = nil
-			}
 		case <-t.a.changed:
 			if !pause(ctx, every-time.Since(last)) {
 				return false
 			}
 		}
 		last = time.Now()
-		if t.sent == nil {
-			lastFull = last
+		if t.sent == nil || last.Sub(lastFull) >= fullEvery {
+			t.sent, lastFull = nil, last
 		}
 		t.announce(ctx)
 		alive.Reset(max(aliveEvery, 4*every))
@@ -218,15 +215,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // announce says what is other than it was announced.
 func (t *teller) announce(ctx context.Context) {
-	events := t.a.since(t.lastN)
 	snap := t.server.Snapshot()
 	now := infoOf(snap)
 	if t.told.State == stateUp && now.State == stateDraining {
-		events = append(events, t.a.own(Draining))
+		t.a.record(Event{Time: time.Now().UnixMilli(), Type: Draining})
 	} else if t.told.State == stateDraining && now.State == stateUp {
-		events = append(events, t.a.own(Resumed))
+		t.a.record(Event{Time: time.Now().UnixMilli(), Type: Resumed})
 	}
 	t.told = now
+	events := t.a.since(t.lastN)
 	if len(events) > 0 {
 		t.lastN = events[len(events)-1].N
 	}
@@ -236,16 +233,6 @@ func (t *teller) announce(ctx context.Context) {
 		t.say(ctx, announcement{Server: snap.Server, info: now, Slots: slots[:n], Events: events})
 		slots, events = slots[n:], nil
 	}
-}
-
-// own makes an event of the server's.
-func (a *Announcer) own(what EventType) Event {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.n++
-	e := Event{N: a.n, Time: time.Now().UnixMilli(), Type: what}
-	a.events = append(a.events, e)
-	return e
 }
 
 func (t *teller) say(ctx context.Context, s announcement) {

@@ -20,11 +20,12 @@ const (
 
 // What a View takes of what it hears.
 const (
-	maxText    = broker.MaxID
-	maxServers = 1000
-	maxSlots   = 4096
-	maxKinds   = 256
-	maxEvents  = 512 // in one announcement
+	maxText     = broker.MaxID
+	maxServers  = 1000
+	maxSlots    = 4096
+	maxAllSlots = 1 << 17 // of all servers
+	maxKinds    = 256
+	maxEvents   = 512 // in one announcement
 )
 
 // slotsAtOnce is how many slots one announcement has at most, so that it fits
@@ -108,7 +109,7 @@ func (i info) same(o info) bool { return reflect.DeepEqual(i, o) }
 // announcement is what a server says.
 type announcement struct {
 	Server string `json:"server"`
-	Epoch  int64  `json:"epoch"` // of the announcer; a later one has a larger
+	Epoch  int64  `json:"epoch"` // of the announcer; a later one has a larger, if the clock is right
 	Seq    uint64 `json:"seq"`   // of the announcement, from 1
 	Bye    bool   `json:"bye,omitempty"`
 	info
@@ -143,7 +144,9 @@ func decode(body []byte) (announcement, error) {
 	default:
 		a.State = stateUp
 	}
-	a.Kinds = a.Kinds[:min(len(a.Kinds), maxKinds)]
+	if len(a.Kinds) > maxKinds {
+		a.Kinds = append([]string(nil), a.Kinds[:maxKinds]...) // keeps none of the rest
+	}
 	for i := range a.Kinds {
 		a.Kinds[i] = text(a.Kinds[i])
 	}
@@ -208,7 +211,7 @@ func (e *Event) sound(server string) bool {
 // text bounds what somebody else wrote.
 func text(s string) string {
 	if len(s) > maxText {
-		s = s[:maxText]
+		s = strings.Clone(s[:maxText]) // keeps none of the rest
 	}
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
