@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
@@ -43,9 +45,7 @@ func (a *announcer) run(server *occamy.Server, tell func(error)) {
 	var ctx context.Context
 	ctx, a.end = context.WithCancel(context.Background())
 	a.over.Go(func() {
-		if err := a.of.Run(ctx, server); err != nil && ctx.Err() == nil {
-			tell(err)
-		}
+		keepUp(ctx, tell, func() error { return a.of.Run(ctx, server) })
 	})
 }
 
@@ -53,6 +53,29 @@ func (a *announcer) run(server *occamy.Server, tell func(error)) {
 func (a *announcer) close() {
 	a.end()
 	a.over.Wait()
+}
+
+// listenAgain is how long after a failure to listen it is tried again.
+const listenAgain = 5 * time.Second
+
+// keepUp has run begin again after it failed, as when the broker was away just
+// then, until ctx ends or the broker is closed.
+func keepUp(ctx context.Context, tell func(error), run func() error) {
+	for {
+		err := run()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		tell(err)
+		if errors.Is(err, broker.ErrClosed) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(listenAgain):
+		}
+	}
 }
 
 // show has the site show the fleet at b until it is closed.
@@ -68,9 +91,7 @@ func (s *site) show(b broker.Broker) {
 	ctx, end := context.WithCancel(context.Background())
 	s.endView = end
 	s.viewing.Go(func() {
-		if err := view.Run(ctx); err != nil && ctx.Err() == nil {
-			s.tell(oneLine(err))
-		}
+		keepUp(ctx, func(err error) { s.tell(oneLine(err)) }, func() error { return view.Run(ctx) })
 	})
 	s.mux.Handle("/", dashboard.New(dashboard.Config{Fleet: dashboard.Of(view), Client: client.New(b)}))
 }
