@@ -67,7 +67,7 @@ func tryRows(t *testing.T, want func(family) bool) {
 func TestRowNames(t *testing.T) {
 	want := "request request_allocs request_scale preempt preempt_burst preempt_parallel " +
 		"saturated saturated_p99 saturated_broker saturated_broker_p99 " +
-		"jetstream jetstream_idle rabbitmq_quorum rabbitmq_classic rabbitmq_idle rabbitmq_idle_classic control_fanout reconnect refill backlog control_scale units_speedup units_small lease_roundtrip scenario_b idle_cpu slot_memory pond ants"
+		"jetstream jetstream_idle monitors_prometheus monitors_all rabbitmq_quorum rabbitmq_classic rabbitmq_idle rabbitmq_idle_classic control_fanout reconnect refill backlog control_scale units_speedup units_small lease_roundtrip scenario_b idle_cpu slot_memory pond ants"
 	if got := strings.Join(rowNames(), " "); got != want {
 		t.Errorf("rows %s;\nwant %s", got, want)
 	}

@@ -75,7 +75,7 @@ func (r *rate) sample(settled func() (bool, error)) (sample, error) {
 }
 
 // fill submits n requests, many at a time.
-func fill(ctx context.Context, b broker.Broker, n int) error {
+func fill(ctx context.Context, b broker.Broker, n int, headers occamy.Headers) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
@@ -83,7 +83,7 @@ func fill(ctx context.Context, b broker.Broker, n int) error {
 	for range 256 {
 		all.Go(func() {
 			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
-				if err := b.Submit(ctx, broker.Request{Kind: rateKind, ID: "fill-" + strconv.FormatInt(i, 10)}); err != nil {
+				if err := b.Submit(ctx, broker.Request{Kind: rateKind, ID: "fill-" + strconv.FormatInt(i, 10), Headers: headers}); err != nil {
 					cancel(fmt.Errorf("submit: %w", err))
 					return
 				}
@@ -96,7 +96,14 @@ func fill(ctx context.Context, b broker.Broker, n int) error {
 
 // serveRate is the value's side: a server consumes what is in the queue.
 func serveRate(ctx context.Context, r *rate, source occamy.Source, settled func() (bool, error)) (_ sample, err error) {
-	s, err := newServer(occamy.Config{Slots: rateSlots}, map[string]func(occamy.Request) occamy.Task{
+	return serveMonitored(ctx, r, source, settled, occamy.Config{}, func(*occamy.Server) {})
+}
+
+// serveMonitored is serveRate with the monitors of a config, which watch the
+// server once it is there.
+func serveMonitored(ctx context.Context, r *rate, source occamy.Source, settled func() (bool, error), cfg occamy.Config, watch func(*occamy.Server)) (_ sample, err error) {
+	cfg.Slots = rateSlots
+	s, err := newServer(cfg, map[string]func(occamy.Request) occamy.Task{
 		rateKind: func(occamy.Request) occamy.Task {
 			return task(func(context.Context) error { r.step(); return nil })
 		},
@@ -104,6 +111,7 @@ func serveRate(ctx context.Context, r *rate, source occamy.Source, settled func(
 	if err != nil {
 		return nil, err
 	}
+	watch(s.Server)
 	serving := make(chan error, 1)
 	go func() { serving <- s.Serve(ctx, source) }()
 	defer func() { err = errors.Join(err, s.stop(), <-serving) }()

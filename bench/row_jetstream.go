@@ -41,7 +41,7 @@ func jetstreamRate(p plan, consume func(ctx context.Context, url string, r *rate
 		}
 		defer func() { err = errors.Join(err, b.Close()) }()
 		n := p.count(50_000)
-		if err := fill(ctx, b, n); err != nil {
+		if err := fill(ctx, b, n, nil); err != nil {
 			return nil, err
 		}
 		nc, err := natsgo.Connect(url)

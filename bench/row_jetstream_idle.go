@@ -32,7 +32,7 @@ func jetstreamIdleFamily() family {
 		reference: func(p plan) (sample, error) {
 			return jetstreamIdle(func(ctx context.Context, url string, client *nats.Broker) (_ sample, err error) {
 				// What is submitted first makes the stream.
-				if err := fill(ctx, client, 1); err != nil {
+				if err := fill(ctx, client, 1, nil); err != nil {
 					return nil, err
 				}
 				first := true

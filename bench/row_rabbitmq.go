@@ -18,7 +18,7 @@ func rabbitmqFamily(name string, queues rabbitmq.QueueType) family {
 			w := node.world(p, whose, queues)
 			return w.measure(func(ctx context.Context, client *rabbitmq.Broker, look *amqp.Channel) (sample, error) {
 				n := p.count(30_000)
-				if err := fill(ctx, client, n); err != nil {
+				if err := fill(ctx, client, n, nil); err != nil {
 					return nil, err
 				}
 				got, err := consume(ctx, w, newRate(name, n), func() (bool, error) {
@@ -79,7 +79,7 @@ func rabbitmqIdleFamily(name string, queues rabbitmq.QueueType) family {
 			w := node.world(p, "bare", queues)
 			return w.measure(func(ctx context.Context, client *rabbitmq.Broker, look *amqp.Channel) (_ sample, err error) {
 				// What is submitted first makes the queue.
-				if err := fill(ctx, client, 1); err != nil {
+				if err := fill(ctx, client, 1, nil); err != nil {
 					return nil, err
 				}
 				if _, err := look.QueuePurge(w.queue, false); err != nil {

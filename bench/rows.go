@@ -15,6 +15,8 @@ func families() []family {
 		brokerFamily(),
 		jetstreamFamily(),
 		jetstreamIdleFamily(),
+		monitorsPrometheusFamily(),
+		monitorsAllFamily(),
 		rabbitmqFamily("rabbitmq_quorum", rabbitmq.Quorum),
 		rabbitmqFamily("rabbitmq_classic", rabbitmq.Classic),
 		rabbitmqIdleFamily("rabbitmq_idle", rabbitmq.Quorum),

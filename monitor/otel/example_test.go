@@ -45,7 +45,7 @@ func Example() {
 	_, err = c.SubmitAndWait(ctx, client.Request{Kind: "greet"}, nil)
 	span.End()
 	_ = server.Shutdown(context.Background())
-	<-served
+	_ = <-served
 	fmt.Println(err)
 	one := true
 	for _, s := range spans.GetSpans() {
