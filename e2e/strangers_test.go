@@ -72,7 +72,9 @@ func TestPage_HostileResultsStayText(t *testing.T) {
 		if err := s.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
-		<-served
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
 	})
 	results := slices.Concat(hostile, strange, []string{`{"<img src=x onerror=alert(1)>": "</pre><script>document.title='owned'</script>"}`})
 	for i, result := range results {
