@@ -2,6 +2,7 @@ package otel_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -44,9 +45,7 @@ func Example() {
 	c := client.New(b, client.WithInject(tracer.Inject))
 	_, err = c.SubmitAndWait(ctx, client.Request{Kind: "greet"}, nil)
 	span.End()
-	_ = server.Shutdown(context.Background())
-	_ = <-served
-	fmt.Println(err)
+	fmt.Println(errors.Join(err, server.Shutdown(context.Background()), <-served))
 	one := true
 	for _, s := range spans.GetSpans() {
 		one = one && s.SpanContext.TraceID() == span.SpanContext().TraceID()
