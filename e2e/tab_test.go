@@ -32,10 +32,10 @@ type tab struct {
 	origin string
 
 	mu       sync.Mutex
-	problems []string // guarded by mu
-	allowed  []string // parts of complaints that the test causes; guarded by mu
-	requests map[network.RequestID]bool
-	bytes    int64 // that came over the network; guarded by mu
+	problems []string                    // guarded by mu
+	allowed  []string                    // parts of complaints that the test causes; guarded by mu
+	bytes    int64                       // that came over the network, of answers that ended; guarded by mu
+	coming   map[network.RequestID]int64 // of those that have not, unpacked; guarded by mu
 }
 
 // open opens a tab of a size at a page of a site. scripts run before the page's own.
@@ -43,7 +43,7 @@ func open(t testing.TB, site, path string, width, height int64, scripts ...strin
 	t.Helper()
 	ctx, cancel := newTab(t)
 	ctx, stop := context.WithTimeout(ctx, 3*time.Minute)
-	tb := &tab{TB: t, ctx: ctx, origin: site, requests: map[network.RequestID]bool{}}
+	tb := &tab{TB: t, ctx: ctx, origin: site, coming: map[network.RequestID]int64{}}
 	chromedp.ListenTarget(ctx, tb.hear)
 	tb.run(network.Enable(), log.Enable(), emulation.SetDeviceMetricsOverride(width, height, 1, width < 600))
 	for _, script := range scripts {
@@ -130,7 +130,21 @@ func (tb *tab) hear(event any) {
 		}
 	case *network.EventLoadingFinished:
 		tb.bytes += int64(e.EncodedDataLength)
+		delete(tb.coming, e.RequestID)
+	case *network.EventDataReceived:
+		tb.coming[e.RequestID] += e.DataLength
 	}
+}
+
+// loaded is how many bytes came so far.
+func (tb *tab) loaded() int64 {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	sum := tb.bytes
+	for _, n := range tb.coming {
+		sum += n
+	}
+	return sum
 }
 
 // allow lets the page complain of what the test does to it.

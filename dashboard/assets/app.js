@@ -99,10 +99,27 @@ function draw() {
   frame = wait > 0 ? setTimeout(() => { frame = requestAnimationFrame(render); }, wait) : requestAnimationFrame(render);
 }
 
+let charting = false;
+
+// loadChart is called again when the page is live again: it may have been cut
+// off from the chart too.
+async function loadChart() {
+  if (chart || charting) return;
+  charting = true;
+  const c = await import('./chart.js').catch(() => null);
+  charting = false;
+  if (!c) return;
+  c.startChart();
+  chart = c;
+}
+
 function state(s) {
   if (s === connection) return;
   if (s === 'cut') say('The connection is cut');
-  else if (connection === 'cut') say('The connection is back');
+  else if (connection === 'cut') {
+    say('The connection is back');
+    loadChart();
+  }
   connection = s;
   $('connection').dataset.state = s;
   text($('connection').lastElementChild, s === 'live' ? 'live' : 'cut');
@@ -176,8 +193,4 @@ wireFleet(open);
 route(false);
 follow('/api/fleet', update, state);
 // The chart is no part of what must be there first.
-(window.requestIdleCallback || setTimeout)(async () => {
-  const c = await import('./chart.js');
-  c.startChart();
-  chart = c;
-});
+(window.requestIdleCallback || setTimeout)(loadChart);
