@@ -10,8 +10,10 @@ import (
 
 const (
 	streamEvery  = 100 * time.Millisecond // between updates
-	streamAlive  = 10 * time.Second       // between signs of life
-	streamGiveUp = 15 * time.Second       // on a reader that takes nothing
+	largeEvery   = 250 * time.Millisecond // after one of largeUpdate bytes: the page draws no more often then
+	largeUpdate  = 8 << 10
+	streamAlive  = 10 * time.Second // between signs of life
+	streamGiveUp = 15 * time.Second // on a reader that takes nothing
 )
 
 // stream sends updates until the reader goes. What a slow reader has not taken
@@ -46,14 +48,18 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 		if err := s.update(update); err != nil {
 			return
 		}
-		version = next
-		pause := time.NewTimer(streamEvery)
+		every := streamEvery
+		if version > 0 && len(s.buf) >= largeUpdate {
+			every = largeEvery
+		}
+		pause := time.NewTimer(every)
 		select {
 		case <-ctx.Done():
 			pause.Stop()
 			return
 		case <-pause.C:
 		}
+		version = next
 		if err := p.newer(ctx, s, version); err != nil {
 			return
 		}

@@ -12,7 +12,7 @@ import (
 
 const (
 	announceEvery = 50 * time.Millisecond // between changes, at least; see interest
-	mostEvery     = 500 * time.Millisecond
+	mostEvery     = time.Second
 	aliveEvery    = time.Second     // between announcements while somebody watches, at most
 	fullEvery     = 5 * time.Second // between full states, which make up for what was lost
 	fullAtMost    = 250 * time.Millisecond
@@ -190,11 +190,11 @@ func (t *teller) watched(ctx context.Context) bool {
 			}
 		}
 		last = time.Now()
-		if t.sent == nil || last.Sub(lastFull) >= fullEvery {
+		if t.sent == nil || last.Sub(lastFull) >= max(fullEvery, 15*every) {
 			t.sent, lastFull = nil, last
 		}
 		t.announce(ctx)
-		alive.Reset(max(aliveEvery, 4*every))
+		alive.Reset(max(aliveEvery, 2*every))
 	}
 	return true
 }

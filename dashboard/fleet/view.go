@@ -21,9 +21,9 @@ const (
 	shownEvents = 100              // in one Update
 
 	// everyForEach makes the servers of a large fleet say less often what has
-	// changed, so that a View takes about 250 announcements a second at most: ms
+	// changed, so that a View takes about 160 announcements a second at most: ms
 	// between those of one server for each server that there is.
-	everyForEach = 4
+	everyForEach = 6
 )
 
 // Broker is what a View wants of a broker.

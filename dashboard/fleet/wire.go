@@ -1,12 +1,14 @@
 package fleet
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
@@ -132,7 +134,7 @@ func (i interest) pace() time.Duration {
 // other than a server would have it, but for what its texts say.
 func decode(body []byte) (announcement, error) {
 	var a announcement
-	if err := json.Unmarshal(body, &a); err != nil {
+	if err := json.Unmarshal(body, &a, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)); err != nil {
 		return a, fmt.Errorf("fleet: unreadable announcement: %w", err)
 	}
 	if a.Server == "" || len(a.Server) > maxText || a.Size < 0 || a.Size > maxSlots {
