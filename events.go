@@ -16,19 +16,30 @@ type monitorQueue struct {
 // feedSize is how many events may wait for one monitor.
 const feedSize = 4096
 
+// toldAtOnce is how many of them are taken from the queue at a time.
+const toldAtOnce = 64
+
 type feed[T any] struct {
 	mu      sync.Mutex
-	queue   []T    // guarded by mu
+	queue   []T    // from head on; guarded by mu
+	head    int    // guarded by mu
 	running bool   // guarded by mu
 	drops   uint64 // guarded by mu
+
+	batch []T // taken and not told; of the goroutine that runs
 }
 
 func (f *feed[T]) put(v T, tell func(T)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.queue) >= feedSize {
+	if len(f.queue)-f.head >= feedSize {
 		f.drops++
 		return
+	}
+	if f.head > 0 && len(f.queue) == cap(f.queue) {
+		n := copy(f.queue, f.queue[f.head:])
+		clear(f.queue[n:])
+		f.queue, f.head = f.queue[:n], 0
 	}
 	f.queue = append(f.queue, v)
 	if !f.running {
@@ -45,19 +56,40 @@ func (f *feed[T]) run(tell func(T)) {
 			go f.run(tell)
 		}
 	}()
-	var batch []T
+	var room [toldAtOnce]T
 	for {
-		f.mu.Lock()
-		if len(f.queue) == 0 {
-			f.running, done = false, true
-			f.queue = nil
-			f.mu.Unlock()
+		for len(f.batch) > 0 {
+			v := f.batch[0]
+			f.batch = f.batch[1:]
+			tell(v)
+		}
+		if !f.take(room[:]) {
+			done = true
 			return
 		}
-		batch, f.queue = f.queue[:1], f.queue[1:]
-		f.mu.Unlock()
-		tell(batch[0])
 	}
+}
+
+// take moves what waits into room, as far as it goes, as the next batch. It
+// returns false when nothing waits: the goroutine that runs then ends, and there
+// may be another at once.
+func (f *feed[T]) take(room []T) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := copy(room, f.queue[f.head:])
+	clear(f.queue[f.head : f.head+n])
+	f.head += n
+	if f.head == len(f.queue) {
+		f.queue, f.head = f.queue[:0], 0
+	}
+	f.batch = room[:n]
+	if n == 0 {
+		f.running, f.batch = false, nil
+		if cap(f.queue) > toldAtOnce {
+			f.queue = nil
+		}
+	}
+	return n > 0
 }
 
 func (f *feed[T]) dropped() uint64 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -194,6 +195,37 @@ func TestMonitors_AreToldThatATaskIsStuckAndWhyARequestWasSettledSo(t *testing.T
 			})
 		})
 	}
+}
+
+// A monitor that cannot keep up for a while is told everything, in order, that
+// there was room for.
+func TestMonitors_AreToldInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		f := newFixture(t, 1, func(c *occamy.Config) {
+			c.Monitors = monitors{func(v any) {
+				if c, ok := v.(occamy.SlotChange); ok && c.To == occamy.Protected {
+					told = append(told, c.ID)
+					if len(told)%97 == 0 {
+						panic("now and then")
+					}
+					after(time.Millisecond)
+				}
+			}}.all()
+		})
+		defer f.end()
+		var want []string
+		for i := range 1000 {
+			r := newTask(fmt.Sprint(i))
+			r.do = returns(false, nil)
+			want = append(want, r.details.ID)
+			<-f.request(r).Settled()
+		}
+		after(10 * time.Second)
+		if !slices.Equal(told, want) {
+			f.Errorf("told of %d: %v", len(told), told)
+		}
+	})
 }
 
 func TestTaskError_NamesTaskKindAndStatus(t *testing.T) {

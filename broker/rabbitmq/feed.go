@@ -16,7 +16,7 @@ var _ broker.Feed = (*Broker)(nil)
 const (
 	heardLength = 4096
 	heardBytes  = 16 << 20
-	heardAhead  = 256
+	heardAhead  = 32 // may be with this process, whatever their size
 )
 
 // announceTime is how long an announcement is tried to be sent.

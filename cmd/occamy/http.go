@@ -132,9 +132,13 @@ func (a *app) listenHTTP(c httpConfig) (l net.Listener, err error) {
 			a.note("warning: the token of HTTP travels in the clear to "+c.HTTP, "--http-tls-cert and --http-tls-key encrypt it, or a proxy in front")
 		}
 	}
-	l, err = net.ListenTCP("tcp", to)
+	network := "tcp"
+	if to.IP.To4() != nil {
+		network = "tcp4" // 0.0.0.0 is no address of IPv6
+	}
+	l, err = net.ListenTCP(network, to)
 	if err != nil && c.HTTP == "" {
-		l, err = net.ListenTCP("tcp", &net.TCPAddr{IP: to.IP})
+		l, err = net.ListenTCP(network, &net.TCPAddr{IP: to.IP})
 	}
 	if err != nil {
 		return nil, hinted(fmt.Errorf("serve HTTP: %w", err), "is another 'occamy serve' running? --http names another address, or none")

@@ -7,20 +7,18 @@ import (
 	prom "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/occamy-go/occamy/monitor/prometheus"
 )
 
-// newMetrics makes the metrics of serve and what serves them, with those of the
-// process and of Go beside them. The metrics get the server and its broker from
-// Watch and WatchQueues.
-func newMetrics() (*prometheus.Metrics, http.Handler) {
-	m, registry := prometheus.New(prometheus.Options{}), prom.NewRegistry()
-	registry.MustRegister(m,
+// serveMetrics answers a scrape with what these collect, and with what there is
+// to tell of the process and of Go.
+func serveMetrics(own ...prom.Collector) http.Handler {
+	registry := prom.NewRegistry()
+	registry.MustRegister(own...)
+	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collectors.NewBuildInfoCollector())
-	return m, promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		Registry: registry, EnableOpenMetrics: true, MaxRequestsInFlight: 4, Timeout: 10 * time.Second,
 	})
 }

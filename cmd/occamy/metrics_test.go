@@ -8,7 +8,7 @@ import (
 )
 
 func TestMetrics_AreServedWithThoseOfTheProcess(t *testing.T) {
-	_, h := newMetrics()
+	h := serveMetrics()
 	answer := httptest.NewRecorder()
 	h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, want := range []string{"go_goroutines ", "process_start_time_seconds ", "go_build_info{"} {

@@ -6,10 +6,6 @@ import (
 	"net/http/pprof"
 	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/internal/guard"
@@ -17,9 +13,6 @@ import (
 	"github.com/occamy-go/occamy/internal/web"
 	prommonitor "github.com/occamy-go/occamy/monitor/prometheus"
 )
-
-// maxScrapes is how many may read metrics at a time.
-const maxScrapes = 4
 
 // site is what serve shows over HTTP. A nil one shows nothing.
 type site struct {
@@ -80,13 +73,10 @@ func (s *site) watch(server *occamy.Server, b broker.Broker) {
 	s.ops = ops.New(server, b, guard.Known)
 	s.metrics.Watch(server)
 	s.metrics.WatchQueues(b)
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(s.metrics, s.ops.Connected(),
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	s.mux.HandleFunc("GET /healthz", s.ops.Healthz)
 	s.mux.HandleFunc("GET /readyz", s.ops.Readyz)
 	s.mux.HandleFunc("GET /scale", s.ops.ServeScale)
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes, Registry: registry}))
+	s.mux.Handle("GET /metrics", serveMetrics(s.metrics, s.ops.Connected()))
 	if s.config.PProf {
 		s.mux.HandleFunc("/debug/pprof/", pprof.Index)
 		s.mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

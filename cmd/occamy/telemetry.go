@@ -37,6 +37,7 @@ type telemetry struct {
 	tracer  *otel.Tracer
 	spans   trace.Tracer
 	metrics *otel.Metrics // nil without a collector
+	tell    func(string)
 	traces  *sdktrace.TracerProvider
 	meters  *sdkmetric.MeterProvider
 }
@@ -54,6 +55,9 @@ func (a *app) openTelemetry(ctx context.Context, address string, tell func(strin
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, usage("the address of the collector is not one: "+quote(redact(address)), "OTLP over HTTP, for instance --otlp http://127.0.0.1:4318")
 	}
+	if u.User != nil || u.RawQuery != "" {
+		return nil, usage("the address of the collector has a user or a query, which are not sent", "OTEL_EXPORTER_OTLP_HEADERS has what it wants to know, such as a key")
+	}
 	base := strings.TrimSuffix(address, "/")
 	spans, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(base+"/v1/traces"))
 	if err != nil {
@@ -69,6 +73,7 @@ func (a *app) openTelemetry(ctx context.Context, address string, tell func(strin
 	}
 	otelapi.SetErrorHandler(otelapi.ErrorHandlerFunc(func(err error) { tell("telemetry: " + oneLine(err)) }))
 	t := &telemetry{
+		tell:   tell,
 		traces: sdktrace.NewTracerProvider(sdktrace.WithBatcher(spans), sdktrace.WithResource(from)),
 		meters: sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(values)), sdkmetric.WithResource(from)),
 	}
@@ -120,8 +125,9 @@ func (t *telemetry) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
-	_ = t.traces.Shutdown(ctx) // the error handler has told why
-	_ = t.meters.Shutdown(ctx)
+	if err := errors.Join(t.traces.Shutdown(ctx), t.meters.Shutdown(ctx)); err != nil {
+		t.tell("telemetry: the collector has not got the last of it: " + oneLine(err))
+	}
 }
 
 // logger makes the log that serve writes to standard error, nil for none.

@@ -124,12 +124,15 @@ func TestACollectorThatIsAwayHoldsNothingUp(t *testing.T) {
 	if d := time.Since(begun); d > 10*time.Second {
 		t.Errorf("the end took %v", d)
 	}
+	if !strings.Contains(s.errs.String(), "the collector has not got the last of it") {
+		t.Errorf("nobody is told: %s", s.errs)
+	}
 }
 
 func TestTelemetryIsRefusedWithAHint(t *testing.T) {
-	for _, args := range [][]string{{"--otlp", "localhost:4318"}, {"--otlp", "ftp://x"}, {"--log", "xml"}} {
+	for _, args := range [][]string{{"--otlp", "localhost:4318"}, {"--otlp", "ftp://x"}, {"--otlp", "http://me:hush@127.0.0.1:1"}, {"--otlp", "http://127.0.0.1:1/?key=hush"}, {"--log", "xml"}} {
 		code, _, errs := run{}.do(t, append([]string{"serve", "--data-dir", t.TempDir(), "--http", "none"}, args...)...)
-		if code != 2 || !strings.Contains(errs, "hint") {
+		if code != 2 || !strings.Contains(errs, "hint") || strings.Contains(errs, "hush") {
 			t.Errorf("%v: %d, %s", args, code, errs)
 		}
 	}

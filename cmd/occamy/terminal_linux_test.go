@@ -55,7 +55,7 @@ func TestNothingOfTheBarIsLeftAtTheResult(t *testing.T) {
 		t.Fatalf("exit status %d", code)
 	}
 	_, last, _ := strings.Cut(string(seen), "42 % ")
-	if last != "\r\x1b[Jdone\r\n" {
+	if last != "\r\x1b[Kdone\r\n" {
 		t.Errorf("behind the bar comes %q, in %q", last, seen)
 	}
 }

@@ -170,7 +170,7 @@ func TestTheBarOfATerminal(t *testing.T) {
 	v.show([]byte(`{"fraction":0.5,"note":"` + strings.Repeat("x", 99) + `"}`))
 	v.show([]byte(hostile))
 	v.end()
-	frames := strings.Split(out.String(), "\r\x1b[J")
+	frames := strings.Split(out.String(), "\r\x1b[K")
 	if want := "     0s [###############---------------]  50 % note="; len(frames) != 4 || !strings.HasPrefix(frames[1], want) {
 		t.Errorf("frames %q", frames)
 	}

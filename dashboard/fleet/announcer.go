@@ -97,7 +97,7 @@ func (r recorder) RecordLatency(l occamy.Latency) {
 func (a *Announcer) record(e Event) {
 	a.mu.Lock()
 	a.n++
-	e.N = a.n
+	e.N, e.ID, e.Kind, e.Request = a.n, text(e.ID), text(e.Kind), text(e.Request)
 	if len(a.events) >= 2*keptEvents {
 		a.events = append(a.events[:0], a.events[len(a.events)-keptEvents:]...)
 	}
@@ -121,7 +121,8 @@ func (a *Announcer) since(n uint64) []Event {
 type Server interface{ Snapshot() occamy.Snapshot }
 
 // Run says that the server is there, announces what it does to whoever watches,
-// until ctx ends, and says good-bye then. It returns an error when the feed cannot be listened to.
+// until ctx ends, and says good-bye then. It returns an error when the feed
+// cannot be listened to.
 func (a *Announcer) Run(ctx context.Context, server Server) error {
 	err := a.feed.Listen(ctx, topicWatch, func(body []byte) {
 		var i interest
@@ -130,7 +131,15 @@ func (a *Announcer) Run(ctx context.Context, server Server) error {
 		}
 		select {
 		case a.asked <- i:
-		default: // one that waits will do, and the next comes in seconds
+			return
+		default: // one that waits will do, unless this one knows nothing
+		}
+		if i.Full {
+			select {
+			case <-a.asked:
+			default:
+			}
+			a.asked <- i // nobody else puts anything there
 		}
 	})
 	if err != nil {
@@ -168,10 +177,10 @@ func (t *teller) watched(ctx context.Context) bool {
 		every = i.pace()
 	}
 	until := time.Now().Add(interestLasts)
-	t.sent, t.lastN = nil, 0
 	alive := time.NewTimer(0)
 	defer alive.Stop()
-	var lastFull, last time.Time
+	var last, lastFull, fullDue time.Time
+	knowsNothing := true // somebody who watches
 	for time.Now().Before(until) {
 		select {
 		case <-ctx.Done():
@@ -179,8 +188,8 @@ func (t *teller) watched(ctx context.Context) bool {
 		case i := <-t.a.asked:
 			until, every = time.Now().Add(interestLasts), i.pace()
 			if i.Full {
-				t.sent, t.lastN = nil, 0
-				alive.Reset(max(0, fullAtMost-time.Since(lastFull)))
+				knowsNothing, fullDue = true, lastFull.Add(fullAtMost)
+				alive.Reset(max(0, time.Until(fullDue)))
 			}
 			continue
 		case <-alive.C:
@@ -190,8 +199,11 @@ func (t *teller) watched(ctx context.Context) bool {
 			}
 		}
 		last = time.Now()
-		if t.sent == nil || last.Sub(lastFull) >= max(fullEvery, 15*every) {
-			t.sent, lastFull = nil, last
+		if !last.Before(fullDue) {
+			t.sent, lastFull, fullDue = nil, last, last.Add(max(fullEvery, 15*every))
+			if knowsNothing {
+				t.lastN, knowsNothing = 0, false
+			}
 		}
 		t.announce(ctx)
 		alive.Reset(max(aliveEvery, 2*every))
@@ -228,10 +240,10 @@ func (t *teller) announce(ctx context.Context) {
 		t.lastN = events[len(events)-1].N
 	}
 	slots := t.changes(snap.Slots)
-	for first := true; first || len(slots) > 0; first = false {
-		n := min(len(slots), slotsAtOnce)
-		t.say(ctx, announcement{Server: snap.Server, info: now, Slots: slots[:n], Events: events})
-		slots, events = slots[n:], nil
+	for first := true; first || len(slots)+len(events) > 0; first = false {
+		n, k := min(len(slots), slotsAtOnce), min(len(events), eventsAtOnce)
+		t.say(ctx, announcement{Server: snap.Server, info: now, Slots: slots[:n], Events: events[:k]})
+		slots, events = slots[n:], events[k:]
 	}
 }
 
@@ -254,7 +266,8 @@ func (t *teller) changes(slots []occamy.SlotInfo) []Slot {
 	var changed []Slot
 	for i, s := range slots {
 		now := Slot{
-			Slot: i, Status: s.Status, Phase: s.Phase, ID: s.ID, Kind: s.Kind, Request: s.Request, Owner: s.Owner,
+			Slot: i, Status: s.Status, Phase: s.Phase,
+			ID: text(s.ID), Kind: text(s.Kind), Request: text(s.Request), Owner: text(s.Owner),
 			Priority: s.Priority, Attempt: s.Attempt, Since: millis(s.Since), Fraction: s.Fraction,
 		}
 		if i < len(t.sent) && t.sent[i] == now {

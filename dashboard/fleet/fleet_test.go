@@ -429,3 +429,49 @@ func TestUpdate_IsFlatJSON(t *testing.T) {
 		}
 	})
 }
+
+// Who begins to watch a server that others watch already gets all at once, and a
+// flood of such wishes does not make it say all the time.
+func TestAnnouncer_SaysAllToWhoKnowsNothingAndNotMoreOftenThanItMust(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, _ := w.server("a", 1)
+		after(time.Second) // it has said that it is there
+		var full atomic.Int32
+		if err := w.broker.Listen(w.ctx, "state", func(body []byte) {
+			if strings.Contains(string(body), `"slots":[{`) {
+				full.Add(1)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		wish := func(body string) {
+			if err := w.broker.Announce(w.ctx, "watch", []byte(body)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wish(`{"full":true}`)
+		after(time.Second)
+		if n := full.Load(); n != 1 {
+			t.Fatalf("%d full states for the first", n)
+		}
+		for range 100 { // more than can wait
+			wish(`{}`)
+		}
+		wish(`{"full":true}`)
+		after(300 * time.Millisecond)
+		if n := full.Load(); n != 2 {
+			t.Errorf("%d full states, want one more", n)
+		}
+		for range 1000 {
+			wish(`{"full":true}`)
+			after(time.Millisecond)
+		}
+		after(300 * time.Millisecond)
+		if n := full.Load() - 2; n > 6 {
+			t.Errorf("%d full states within 1.3 s", n)
+		}
+		if a.Snapshot().Closing {
+			t.Error("it has ended")
+		}
+	})
+}

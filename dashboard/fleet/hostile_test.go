@@ -39,7 +39,10 @@ func TestView_KeepsLittleOfLargeAnnouncements(t *testing.T) {
 		most int64 // MiB
 	}{
 		"long texts": {most: 4, hear: func(v *View, i int) {
-			v.hear(fmt.Appendf(nil, `{"server":"s","seq":%d,"size":1,"events":[{"n":%[1]d,"type":"started","id":"%[1]d%s"}]}`, i+1, strings.Repeat("x", mib)))
+			v.hear(fmt.Appendf(nil, `{"server":"s","seq":%d,"size":1,"events":[{"n":%[1]d,"type":"started","id":"%[1]d%s"}]}`, i+1, strings.Repeat("x", maxBody-1000)))
+		}},
+		"all too long": {most: 1, hear: func(v *View, i int) {
+			v.hear(fmt.Appendf(nil, `{"server":"s%d","seq":1,"size":1,"events":[{}%s]}`, i, strings.Repeat(`,{}`, mib)))
 		}},
 		"many kinds": {most: 4, hear: func(v *View, i int) {
 			v.hear(fmt.Appendf(nil, `{"server":"s%d","seq":1,"size":1,"kinds":["k"%s]}`, i, strings.Repeat(`,""`, mib/16)))

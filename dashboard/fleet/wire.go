@@ -30,9 +30,13 @@ const (
 	maxEvents   = 512 // in one announcement
 )
 
-// slotsAtOnce is how many slots one announcement has at most, so that it fits
-// into any broker's message.
-const slotsAtOnce = 128
+// What one announcement of an Announcer has at most, so that it fits into any
+// broker's message; a View takes none that is larger than maxBody.
+const (
+	slotsAtOnce  = 64
+	eventsAtOnce = 64
+	maxBody      = 1 << 20
+)
 
 // Slot is a slot of a server, with what is in it.
 type Slot struct {
@@ -134,6 +138,9 @@ func (i interest) pace() time.Duration {
 // other than a server would have it, but for what its texts say.
 func decode(body []byte) (announcement, error) {
 	var a announcement
+	if len(body) > maxBody {
+		return a, fmt.Errorf("fleet: announcement of %d bytes", len(body))
+	}
 	if err := json.Unmarshal(body, &a, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)); err != nil {
 		return a, fmt.Errorf("fleet: unreadable announcement: %w", err)
 	}

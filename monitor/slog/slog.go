@@ -3,7 +3,8 @@
 // Bodies, headers and results are never logged.
 //
 //	level   what
-//	Debug   each change of a slot; handlers, helpers and calls of Expand
+//	Debug   each change of a slot; handlers, helpers and calls of Expand; help and
+//	        words to tasks that came too late, as is ordinary when helpers give way
 //	Info    a request is settled: acked or requeued
 //	Warn    a request is rejected or lost; errors that the server lives with
 //	Error   a panic in user code; a task that is stuck
@@ -72,9 +73,11 @@ func (l *Logger) RecordLatency(of occamy.Latency) {
 	}
 	attrs := append(make([]slog.Attr, 0, 8),
 		slog.String("id", of.ID), slog.String("kind", of.Kind), slog.String("outcome", of.Outcome),
-		slog.String("cause", string(of.Cause)), slog.Int("attempt", of.Attempt), slog.Duration("took", of.Duration))
-	if of.Stage != occamy.StageSettle {
-		attrs = append(attrs, slog.String("stage", string(of.Stage)), slog.String("status", string(of.Status)))
+		slog.String("cause", string(of.Cause)), slog.Int("attempt", of.Attempt))
+	if of.Stage == occamy.StageSettle {
+		attrs = append(attrs, slog.Duration("settled_in", of.Duration)) // not how long the task took
+	} else {
+		attrs = append(attrs, slog.Duration("took", of.Duration), slog.String("stage", string(of.Stage)), slog.String("status", string(of.Status)))
 	}
 	l.log.LogAttrs(ctx, level, text, attrs...)
 }
@@ -97,8 +100,11 @@ func (l *Logger) RecordError(err error) {
 	}
 	level := slog.LevelWarn
 	var panicked *occamy.PanicError
-	if errors.As(err, &panicked) || errors.Is(err, occamy.ErrStuck) {
+	switch {
+	case errors.As(err, &panicked), errors.Is(err, occamy.ErrStuck):
 		level = slog.LevelError
+	case errors.Is(err, occamy.ErrOfferDropped), errors.Is(err, occamy.ErrControlDropped):
+		level = slog.LevelDebug
 	}
 	attrs := append(make([]slog.Attr, 0, 6), slog.String("error", err.Error()), slog.String("name", name))
 	var task *occamy.TaskError

@@ -55,7 +55,7 @@ func (t task) Do(context.Context) error { return t() }
 
 func TestLogger_OneLineForARequest(t *testing.T) {
 	got := logged(t, slog.LevelInfo, func() error { return nil })
-	want := `level=INFO msg="request settled" id="r\n\x1b[31m" kind=k outcome=acked cause=completed attempt=1 took=0s` + "\n"
+	want := `level=INFO msg="request settled" id="r\n\x1b[31m" kind=k outcome=acked cause=completed attempt=1 settled_in=0s` + "\n"
 	if got != want {
 		t.Errorf("logged\n%swant\n%s", got, want)
 	}
@@ -101,6 +101,7 @@ func TestLogger_AFloodOfErrorsIsSampled(t *testing.T) {
 			l.RecordError(fmt.Errorf("%w: %d", occamy.ErrUnknownKind, i))
 		}
 		l.RecordError(occamy.ErrStuck)
+		l.RecordError(occamy.ErrControlDropped) // ordinary
 		if n := strings.Count(out.String(), "\n"); n != 11 {
 			t.Errorf("%d lines", n)
 		}
