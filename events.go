@@ -1,6 +1,7 @@
 package occamy
 
 import (
+	"runtime"
 	"sync"
 	"time"
 )
@@ -63,6 +64,7 @@ func (f *feed[T]) run(tell func(T)) {
 			f.batch = f.batch[1:]
 			tell(v)
 		}
+		runtime.Gosched() // where all are busy, more comes together meanwhile
 		if !f.take(room[:]) {
 			done = true
 			return
