@@ -96,7 +96,7 @@ const (
 	CauseTooLarge       Cause = "too_large"       // the broker refuses the result
 )
 
-var causes = [...]Cause{
+var causes = [slots.Full + 1]Cause{
 	slots.Completed:      CauseCompleted,
 	slots.Failure:        CauseFailure,
 	slots.Asked:          CauseAsked,
