@@ -254,15 +254,24 @@ func (f *fixture) wantProgress(m occamy.Message, want string) {
 }
 
 func progressRemoved(f *fixture) {
-	c := f.consume("a", 8, "k")
+	c := f.consume("a", 64, "k")
+	for _, id := range names("retried", 20) {
+		f.submit("k", id)
+		m := f.next(c)
+		f.check("PublishProgress", as[occamy.ProgressKeeper](f, m).PublishProgress(f.within(), []byte("p")))
+		rejected, within := make(chan error, 1), f.within()
+		go func(m occamy.Message) { rejected <- m.Reject(within, false) }(m)
+		f.deadLetter(id)
+		f.check("Retry", f.client.Retry(f.within(), id)) // perhaps before Reject has returned
+		m = f.next(c)
+		f.wantProgress(m, "")
+		f.check("Reject", <-rejected)
+		f.check("PublishProgress", as[occamy.ProgressKeeper](f, m).PublishProgress(f.within(), []byte("q")))
+		f.wantProgress(m, "q")
+		f.ack(m)
+	}
 	f.submit("k", "r1")
 	m := f.next(c)
-	f.check("PublishProgress", as[occamy.ProgressKeeper](f, m).PublishProgress(f.within(), []byte("p")))
-	f.check("Reject", m.Reject(f.within(), false))
-	f.deadLetter("r1")
-	f.check("Retry", f.client.Retry(f.within(), "r1"))
-	m = f.next(c)
-	f.wantProgress(m, "")
 	f.check("PublishProgress", as[occamy.ProgressKeeper](f, m).PublishProgress(f.within(), []byte("p")))
 	f.ack(m)
 	f.eventually("the progress of an acked request is gone", func() bool {

@@ -25,6 +25,7 @@ var (
 type link struct {
 	mu        sync.Mutex
 	up        chan struct{} // closed while connected
+	lost      chan struct{} // closed once the newest connection is lost
 	connected bool
 	over      chan struct{} // closed when the connection is gone for good
 	err       error         // why, once over is closed
@@ -48,6 +49,7 @@ func (l *link) setUp() {
 	defer l.mu.Unlock()
 	if !l.connected {
 		l.connected, l.told = true, ""
+		l.lost = make(chan struct{})
 		close(l.up)
 	}
 	for w := range l.watchers {
@@ -67,6 +69,7 @@ func (l *link) setDown(err error) {
 	if l.connected {
 		l.connected = false
 		l.up = make(chan struct{})
+		close(l.lost)
 	}
 }
 

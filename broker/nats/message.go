@@ -195,17 +195,17 @@ func (m *message) nak(ctx context.Context, delay time.Duration) error {
 	return nil
 }
 
-// RejectFor publishes a dead letter and then removes the message.
+// RejectFor publishes a dead letter and then removes the message. The progress
+// goes first, for who retries the dead letter begins anew.
 func (m *message) RejectFor(ctx context.Context, reason string) error {
-	err := m.lease.hold(ctx, func(ctx context.Context) error { return m.publishDead(ctx, reason) })
+	err := m.lease.hold(ctx, func(ctx context.Context) error {
+		m.removeProgress(ctx)
+		return m.publishDead(ctx, reason)
+	})
 	if err != nil {
 		return err
 	}
-	if err := m.finish(ctx); err != nil {
-		return err
-	}
-	m.forgetProgress()
-	return nil
+	return m.finish(ctx)
 }
 
 // PublishOutcome implements occamy.OutcomePublisher.
@@ -247,13 +247,33 @@ func (m *message) LastProgress(ctx context.Context) ([]byte, error) {
 // forgetProgress removes what this attempt or an earlier one reported. Nobody
 // waits for it: progress that is left behind ends with ProgressAge.
 func (m *message) forgetProgress() {
-	m.lease.mu.Lock()
-	there := m.progressed || m.attempt > 1
-	m.lease.mu.Unlock()
-	if !there {
+	if !m.mayHaveProgress() {
 		return
 	}
 	if err := m.b.dropProgress(m.key); err != nil {
-		m.b.cfg.OnError(fmt.Errorf("remove the progress of %q: %w", m.id, err))
+		m.keptProgress(err)
 	}
+}
+
+// removeProgress is forgetProgress that waits, though not longer than one try
+// may take: a rejection does not fail for it.
+func (m *message) removeProgress(ctx context.Context) {
+	if !m.mayHaveProgress() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	if err := m.b.purge(ctx, m.b.names.progressStream(), m.b.names.progress(m.key)); err != nil {
+		m.keptProgress(err)
+	}
+}
+
+func (m *message) mayHaveProgress() bool {
+	m.lease.mu.Lock()
+	defer m.lease.mu.Unlock()
+	return m.progressed || m.attempt > 1
+}
+
+func (m *message) keptProgress(err error) {
+	m.b.cfg.OnError(fmt.Errorf("remove the progress of %q: %w", m.id, err))
 }

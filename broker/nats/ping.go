@@ -16,17 +16,28 @@ var _ broker.Pinger = (*Broker)(nil)
 // pingTime bounds a Ping whose ctx has no end.
 const pingTime = 10 * time.Second
 
-// Ping implements broker.Pinger.
+// Ping implements broker.Pinger. A ping that went out while the connection broke
+// is never answered, so the loss ends it.
 func (b *Broker) Ping(ctx context.Context) error {
 	if err := b.usable(); err != nil {
 		return err
 	}
-	if err := b.link.down(); err != nil {
+	if ctx.Err() != nil {
+		return inVain(ctx, nil)
+	}
+	lost, err := b.link.now()
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
-	err := b.nc.FlushWithContext(ctx)
+	answer := make(chan error, 1)
+	go func() { answer <- b.nc.FlushWithContext(ctx) }()
+	select {
+	case err = <-answer:
+	case <-lost:
+		err = errCut
+	}
 	if errors.Is(err, natsgo.ErrConnectionClosed) && b.closing.Load() {
 		return broker.ErrClosed
 	}
@@ -36,15 +47,16 @@ func (b *Broker) Ping(ctx context.Context) error {
 	return nil
 }
 
-// down returns why there is no connection now; nil when there is one.
-func (l *link) down() error {
+// now returns a channel that is closed once the connection is lost, or why there
+// is none.
+func (l *link) now() (lost <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.connected:
-		return nil
+		return l.lost, nil
 	case l.last == nil:
-		return errDown
+		return nil, errDown
 	}
-	return fmt.Errorf("%w: %w", errDown, l.last)
+	return nil, fmt.Errorf("%w: %w", errDown, l.last)
 }
