@@ -3,6 +3,7 @@ package brokertest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -19,6 +20,37 @@ var settleTests = []test{
 	{name: "a delayed request holds nobody up", run: delayAside},
 	{name: "fifty orderly hand-overs complete", run: fiftyHandOvers, opts: Options{MaxDeliver: 4}},
 	{name: "an orderly hand-over goes to another server", run: handOver},
+	{name: "what a server that shuts down hands back counts once", run: handBackCounts},
+}
+
+func handBackCounts(f *fixture) {
+	const slots, n = 8, 4 // so that there is room for what comes back
+	for round := range 4 {
+		a := f.consume(fmt.Sprint("a", round), slots, "k")
+		f.submit("k", names(fmt.Sprint("r", round, "."), n)...)
+		held := make([]occamy.Message, n)
+		for i := range held {
+			held[i] = f.next(a)
+		}
+		a.Shutdown()
+		back := make(chan error)
+		for _, m := range held {
+			go func() { back <- m.Reject(f.ctx, true) }()
+		}
+		for range held {
+			f.check("Reject", <-back)
+		}
+		f.stop(a)
+		b := f.consume(fmt.Sprint("b", round), slots, "k")
+		for range held {
+			m := f.next(b)
+			if attempt := f.attempt(m); attempt != 2 {
+				f.Errorf("%s is attempt %d, want 2", f.id(m), attempt)
+			}
+			f.ack(m)
+		}
+		f.stop(b)
+	}
 }
 
 func ackEnds(f *fixture) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"sync/atomic"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -38,10 +39,13 @@ func (s *session) start(prefetch int, args amqp.Table, arrived func(*block, amqp
 	k := &block{tag: s.c.b.messageID(), prefetch: prefetch, done: make(chan struct{})}
 	s.mu.Lock()
 	s.drawn += prefetch
+	if s.running++; s.running == 1 {
+		s.quiet = make(chan struct{})
+	}
 	s.mu.Unlock()
 	deliveries, err := s.ch.Consume(s.c.b.names.requestQueue(s.kind), k.tag, false, false, false, false, args)
 	if err != nil {
-		return nil, err
+		return nil, err // and the session is over
 	}
 	go func() {
 		defer close(k.done)
@@ -50,6 +54,9 @@ func (s *session) start(prefetch int, args amqp.Table, arrived func(*block, amqp
 		}
 		s.mu.Lock()
 		expected := k.cancelled || s.over
+		if s.running--; s.running == 0 {
+			close(s.quiet)
+		}
 		s.mu.Unlock()
 		if !expected && !s.ch.IsClosed() {
 			s.fail(errCancelled)
@@ -93,6 +100,29 @@ func (s *session) drop(k *block) error {
 	case <-s.life.Done():
 	}
 	return nil
+}
+
+// quietTime is how long awaitQuiet waits at most.
+const quietTime = 2 * time.Second
+
+// awaitQuiet returns once no consumer runs, where the server takes no requests.
+// What is handed back before that may come to a consumer that is being cancelled,
+// and a quorum queue counts it as lost then, although nobody has seen it.
+func (s *session) awaitQuiet(ctx context.Context) {
+	if !s.c.idle() {
+		return
+	}
+	s.mu.Lock()
+	quiet := s.quiet
+	s.mu.Unlock()
+	late := time.NewTimer(quietTime)
+	defer late.Stop()
+	select {
+	case <-quiet:
+	case <-late.C:
+	case <-s.life.Done():
+	case <-ctx.Done():
+	}
 }
 
 // smallest removes the block with the least credit from those that run.

@@ -188,7 +188,10 @@ func (c *consumer) arrived(s *session, k *block, raw amqp.Delivery) {
 	case m.uncounted():
 		c.aside("count", m, m.giveBack)
 	case c.idle():
-		c.aside("give back", m, m.giveBack)
+		c.aside("give back", m, func(ctx context.Context) error {
+			s.awaitQuiet(ctx)
+			return m.giveBack(ctx)
+		})
 	default:
 		c.in.HandleRequest(m)
 	}

@@ -36,6 +36,12 @@
 // not count them, so there a copy that bears the count takes the place of a
 // message that comes again.
 //
+// A quorum queue also counts what it was about to deliver to a consumer that is
+// cancelled in these milliseconds, though nobody had it, and delivers it again. So
+// whoever hands requests back waits until its consumers are cancelled; but when
+// credit moves between the kinds of a server, a request that arrives just then may
+// begin as attempt 2.
+//
 // Connections come back without an end to the tries, over all addresses in turn,
 // after waits of about an eighth of the outage, from 50 ms to 10 s. There are two,
 // so that one on which RabbitMQ takes no messages, as it is low on memory or disk,

@@ -155,6 +155,7 @@ func (m *delivery) Reject(ctx context.Context, requeue bool) error {
 // would count as a crash. That is what becomes of one that is too large to copy,
 // so that it comes back at all.
 func (m *delivery) RequeueAfter(ctx context.Context, delay time.Duration) error {
+	m.s.awaitQuiet(ctx)
 	err := m.replace(ctx, m.copy(m.attempt, m.crashes), delay)
 	if errors.Is(err, occamy.ErrTooLarge) {
 		m.s.refuse(m, true)

@@ -28,14 +28,16 @@ type session struct {
 
 	mu       sync.Mutex
 	over     bool
-	retired  bool      // no more deliveries come: close when all are settled
-	blocks   []*block  // that may still deliver
-	unacked  *delivery // a ring; the deliveries that are out, by their tags
-	acks     acks      // that are to be sent
-	used     int       // how many those are
-	peak     int       // the most they were since the last look at it
-	drawn    int       // the prefetches of the consumers that run
-	leftover int       // deliveries that are out of consumers that were cancelled
+	retired  bool          // no more deliveries come: close when all are settled
+	blocks   []*block      // that may still deliver
+	unacked  *delivery     // a ring; the deliveries that are out, by their tags
+	acks     acks          // that are to be sent
+	used     int           // how many those are
+	peak     int           // the most they were since the last look at it
+	drawn    int           // the prefetches of the consumers that run
+	leftover int           // deliveries that are out of consumers that were cancelled
+	running  int           // consumers whose deliveries are still taken in
+	quiet    chan struct{} // closed while none run
 }
 
 var (
