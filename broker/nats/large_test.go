@@ -20,7 +20,7 @@ func TestLargeRequestsForManySlotsDoNotBreakTheConnection(t *testing.T) {
 	const requests, size = 40, 7 << 20
 	ns := startServer(t, embedded.Config{RelaxSync: true})
 	client := open(t, nats.Config{URL: ns.URL()})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	for i := range requests {
 		if err := client.Submit(ctx, broker.Request{Kind: "k", ID: fmt.Sprint(i), Body: make([]byte, size)}); err != nil {
@@ -57,7 +57,7 @@ func TestARequestThatIsLargerThanAPullBringsIsDelivered(t *testing.T) {
 	dir, size := t.TempDir(), 24<<20
 	ns := startServer(t, embedded.Config{Dir: dir, RelaxSync: true, MaxPayload: 32 << 20})
 	client := open(t, nats.Config{URL: ns.URL()})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	const requests = 50
 	for i := range requests {
