@@ -59,7 +59,7 @@ func (p *pump) arrived(raw *natsgo.Msg) int {
 		p.b.cfg.OnError(fmt.Errorf("nats: a request of kind %q came up to %v late, and may be with another server by now: left to it", ib.queue.kind, gone(asked, now).Round(time.Millisecond)))
 		return 1
 	}
-	m := newMessage(p.b, ib.queue, p.keys, raw, d, leaseBegan(asked, now, d.stored, ib.queue.ackWait))
+	m := newMessage(p, ib.queue, raw, d, leaseBegan(asked, now, d.stored, ib.queue.ackWait))
 	return p.deliver(m, raw, ended)
 }
 

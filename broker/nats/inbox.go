@@ -219,7 +219,5 @@ func (p *pump) drained(ib *inbox) {
 		p.assign()
 	}
 	p.hint()
-	if p.ended && p.retiring == 0 {
-		close(p.quiet)
-	}
+	p.settle()
 }

@@ -15,6 +15,7 @@ import (
 // message is a delivery of a request.
 type message struct {
 	b       *Broker
+	pump    *pump // that has pulled it
 	raw     *natsgo.Msg
 	headers occamy.Headers
 	lease   lease
@@ -42,16 +43,16 @@ var (
 	_ occamy.ProgressKeeper   = (*message)(nil)
 )
 
-func newMessage(b *Broker, q queue, keys occamy.HeaderKeys, raw *natsgo.Msg, d delivery, began time.Time) *message {
+func newMessage(p *pump, q queue, raw *natsgo.Msg, d delivery, began time.Time) *message {
 	headers, own := decodeHeaders(raw.Header)
 	m := &message{
-		b: b, raw: raw, headers: headers, delivery: d,
+		b: p.b, pump: p, raw: raw, headers: headers, delivery: d,
 		lease: newLease(q.ackWait, began), ackWait: q.ackWait, kind: q.kind,
 	}
-	if _, ok := m.headers[keys.Kind]; !ok {
-		m.headers[keys.Kind] = q.kind // published without Occamy
+	if _, ok := m.headers[p.keys.Kind]; !ok {
+		m.headers[p.keys.Kind] = q.kind // published without Occamy
 	}
-	m.id, _ = broker.HeaderString(m.headers, keys.RequestID)
+	m.id, _ = broker.HeaderString(m.headers, p.keys.RequestID)
 	if m.key = m.id; m.key == "" {
 		if m.key = first(raw.Header, hdrOrigin); m.key == "" {
 			m.key = "\x00" + d.source()
@@ -158,6 +159,7 @@ const maxDelay = 100 * 365 * 24 * time.Hour
 // RequeueAfter publishes a copy, which bears the counts of this one and the
 // moment before which nobody runs it, and then removes the original.
 func (m *message) RequeueAfter(ctx context.Context, delay time.Duration) error {
+	m.pump.awaitStill(ctx)
 	h := userHeaders(m.raw.Header)
 	h[hdrDeliveries] = []string{strconv.Itoa(m.attempt)}
 	if m.crashes > 0 {

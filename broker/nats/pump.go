@@ -37,11 +37,12 @@ type pump struct {
 	bySub     map[*natsgo.Subscription]*inbox
 	free      int
 	retiring  int // inboxes that are being drained
-	quiet     chan struct{}
 	withdrawn <-chan struct{}
-	ended     bool
-	later     bool // assign is to be called after a while
-	turn      int  // of the lanes with a backlog
+	paused    bool          // the server has taken its promises back
+	ended     bool          // it takes no more
+	still     chan struct{} // closed when, after that, nothing is pulled nor on its way
+	later     bool          // assign is to be called after a while
+	turn      int           // of the lanes with a backlog
 	began     time.Time
 }
 
@@ -75,7 +76,7 @@ func newPump(b *Broker, in occamy.Intake, info occamy.Info) *pump {
 		watchChanged: make(chan struct{}, 1),
 		need:         make(chan struct{}, 1),
 		bySub:        make(map[*natsgo.Subscription]*inbox),
-		quiet:        make(chan struct{}),
+		still:        make(chan struct{}),
 		began:        time.Now(),
 	}
 	for _, kind := range info.Kinds {
@@ -95,6 +96,12 @@ func (p *pump) promised(n int, withdrawn <-chan struct{}) {
 		}
 		p.withdrawn = withdrawn
 		p.changed()
+	}
+	if p.paused && !p.ended {
+		p.paused = false
+		if isClosed(p.still) {
+			p.still = make(chan struct{})
+		}
 	}
 	p.assign()
 }
@@ -131,6 +138,7 @@ func (p *pump) withdraw() {
 }
 
 func (p *pump) withdrawLocked() {
+	p.paused = true
 	for _, l := range p.lanes {
 		p.retire(l)
 	}
@@ -139,6 +147,36 @@ func (p *pump) withdrawLocked() {
 	}
 	p.release()
 	p.hint()
+	p.settle()
+}
+
+// settle notes when nothing is pulled any more. p.mu is held.
+func (p *pump) settle() {
+	if (p.paused || p.ended) && p.retiring == 0 && !isClosed(p.still) {
+		close(p.still)
+	}
+}
+
+// stillTime is how long awaitStill waits at most.
+const stillTime = 2 * time.Second
+
+// awaitStill returns once nothing is pulled, where the server takes no requests.
+// What is handed back before that may be sent to an inbox that is given up just
+// then: NATS, when it is busy, does not notice until the lease ends.
+func (p *pump) awaitStill(ctx context.Context) {
+	p.mu.Lock()
+	open, still := !p.paused && !p.ended && (p.withdrawn == nil || !isClosed(p.withdrawn)), p.still
+	p.mu.Unlock()
+	if open {
+		return
+	}
+	late := time.NewTimer(stillTime)
+	defer late.Stop()
+	select {
+	case <-still:
+	case <-late.C:
+	case <-ctx.Done():
+	}
 }
 
 // sated: so much is pulled, or about to be, that more is asked for together,
@@ -268,15 +306,13 @@ func (p *pump) end() {
 		p.retire(l)
 	}
 	p.release()
-	if p.retiring == 0 {
-		close(p.quiet)
-	}
+	p.settle()
 	p.mu.Unlock()
 
 	over := time.NewTimer(giveBackTime)
 	defer over.Stop()
 	select {
-	case <-p.quiet:
+	case <-p.still:
 	case <-over.C:
 	}
 	worked := make(chan struct{})
