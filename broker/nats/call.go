@@ -275,6 +275,9 @@ func backoff(try int) time.Duration { return min(10*time.Millisecond<<min(try, 7
 // overcome. It waits for a connection; the error names the last failure when
 // ctx ends first.
 func (b *Broker) retry(ctx context.Context, f func() error) error {
+	if ctx.Err() != nil {
+		return inVain(ctx, nil) // the answer might be faster
+	}
 	return b.retryAfter(ctx, f(), f)
 }
 

@@ -88,9 +88,6 @@ func headerSize(h natsgo.Header) int {
 
 // send publishes a core message and returns once the NATS server has it.
 func (b *Broker) send(ctx context.Context, subject string, h natsgo.Header, body []byte) error {
-	if ctx.Err() != nil {
-		return inVain(ctx, nil)
-	}
 	return b.retry(ctx, func() error {
 		err := b.nc.PublishMsg(&natsgo.Msg{Subject: subject, Header: h, Data: body})
 		if errors.Is(err, natsgo.ErrMaxPayload) {
