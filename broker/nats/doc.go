@@ -36,7 +36,13 @@
 // has happened MaxDeliver times. A requeue publishes a copy and then removes
 // the original, so it does not count; the copy stands at the end of its queue,
 // behind all that wait there: so do the requests that a server hands over when it
-// shuts down. Every settlement is confirmed by the NATS server.
+// shuts down, once its pulls are withdrawn. Every settlement is confirmed by the
+// NATS server.
+//
+// NATS has no word for "this pull is void": a server that drains, shuts down or
+// moves its promises to another kind unsubscribes. A request that NATS had on its
+// way to it in these microseconds (longer on a busy machine) reaches nobody until
+// its lease ends. A shorter AckWait of the consumer bounds that.
 //
 // Control messages and optional requests are core NATS messages: they reach the
 // servers that are connected at that moment, and are not kept.
