@@ -219,5 +219,5 @@ func (p *pump) drained(ib *inbox) {
 		p.assign()
 	}
 	p.hint()
-	p.settle()
+	p.noteStill()
 }

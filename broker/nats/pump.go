@@ -147,11 +147,11 @@ func (p *pump) withdrawLocked() {
 	}
 	p.release()
 	p.hint()
-	p.settle()
+	p.noteStill()
 }
 
-// settle notes when nothing is pulled any more. p.mu is held.
-func (p *pump) settle() {
+// noteStill: perhaps nothing is pulled any more. p.mu is held.
+func (p *pump) noteStill() {
 	if (p.paused || p.ended) && p.retiring == 0 && !isClosed(p.still) {
 		close(p.still)
 	}
@@ -306,7 +306,7 @@ func (p *pump) end() {
 		p.retire(l)
 	}
 	p.release()
-	p.settle()
+	p.noteStill()
 	p.mu.Unlock()
 
 	over := time.NewTimer(giveBackTime)
