@@ -47,40 +47,47 @@ type apiAnswer struct {
 
 func (a *apiAnswer) failed() *jetstream.APIError { return a.Error }
 
-type apiAnswerer interface{ failed() *jetstream.APIError }
+// answerOf is a pointer to an answer of JetStream's API.
+type answerOf[A any] interface {
+	*A
+	failed() *jetstream.APIError
+}
 
-// call calls JetStream's API once and has the answer in into.
-func (b *Broker) call(ctx context.Context, method string, query any, into apiAnswerer) error {
+// apiOnce calls JetStream's API once. The answer is a new one for each call: what
+// JSON leaves out stays as it was, and an error of an earlier try with it.
+func apiOnce[A any, P answerOf[A]](ctx context.Context, b *Broker, method string, query any) (answer A, err error) {
 	var body []byte
 	if query != nil {
-		var err error
 		if body, err = json.Marshal(query); err != nil {
-			return fmt.Errorf("nats: %w", err)
+			return answer, fmt.Errorf("nats: %w", err)
 		}
 	}
 	m, err := b.ask(ctx, apiPrefix+method, nil, body, tryTime)
 	if err != nil {
-		return err
+		return answer, err
 	}
-	if err := json.Unmarshal(m.Data, into); err != nil {
-		return fmt.Errorf("nats: %s: unreadable answer: %w", method, err)
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return answer, fmt.Errorf("nats: %s: unreadable answer: %w", method, err)
 	}
-	if e := into.failed(); e != nil {
-		return fmt.Errorf("nats: %s: %w", method, e)
+	if e := P(&answer).failed(); e != nil {
+		return answer, fmt.Errorf("nats: %s: %w", method, e)
 	}
-	return nil
+	return answer, nil
 }
 
 const apiPrefix = "$JS.API."
 
-// api is call, tried until JetStream answers or ctx ends. ErrNotFound stands
+// api is apiOnce, tried until JetStream answers or ctx ends. ErrNotFound stands
 // for a message or a stream that is not there.
-func (b *Broker) api(ctx context.Context, method string, query any, into apiAnswerer) error {
-	err := b.retry(ctx, func() error { return b.call(ctx, method, query, into) })
+func api[A any, P answerOf[A]](ctx context.Context, b *Broker, method string, query any) (answer A, err error) {
+	err = b.retry(ctx, func() (err error) {
+		answer, err = apiOnce[A, P](ctx, b, method, query)
+		return err
+	})
 	if isCode(err, codeNoMessage, codeNoStream) {
-		return broker.ErrNotFound
+		err = broker.ErrNotFound
 	}
-	return err
+	return answer, err
 }
 
 // passing says whether another try may overcome err.
@@ -108,32 +115,33 @@ type streamInfo struct {
 
 // askStream returns what NATS says of a stream.
 func (b *Broker) askStream(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
-	var info streamInfo
-	if err := b.call(ctx, "STREAM.INFO."+name, nil, &info); err != nil {
+	info, err := apiOnce[streamInfo](ctx, b, "STREAM.INFO."+name, nil)
+	if err != nil {
 		return nil, err
 	}
 	return &info.StreamInfo, nil
 }
 
 func (b *Broker) createStream(ctx context.Context, cfg jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
-	var info streamInfo
-	if err := b.call(ctx, "STREAM.CREATE."+cfg.Name, cfg, &info); err != nil {
+	info, err := apiOnce[streamInfo](ctx, b, "STREAM.CREATE."+cfg.Name, cfg)
+	if err != nil {
 		return nil, err
 	}
 	return &info.StreamInfo, nil
+}
+
+type subjectsPage struct {
+	apiAnswer
+	Total int                   `json:"total"`
+	State jetstream.StreamState `json:"state"`
 }
 
 // countSubjects returns how many messages a stream has, by subject.
 func (b *Broker) countSubjects(ctx context.Context, stream, filter string) (map[string]int, error) {
 	counts := make(map[string]int)
 	for {
-		var page struct {
-			apiAnswer
-			Total int                   `json:"total"`
-			State jetstream.StreamState `json:"state"`
-		}
 		query := map[string]any{"subjects_filter": filter, "offset": len(counts)}
-		err := b.call(ctx, "STREAM.INFO."+stream, query, &page)
+		page, err := apiOnce[subjectsPage](ctx, b, "STREAM.INFO."+stream, query)
 		if isCode(err, codeNoStream) {
 			return nil, nil
 		}
@@ -155,8 +163,8 @@ type consumerInfo struct {
 }
 
 func (b *Broker) askConsumer(ctx context.Context, stream, name string) (*jetstream.ConsumerInfo, error) {
-	var info consumerInfo
-	if err := b.call(ctx, "CONSUMER.INFO."+stream+"."+name, nil, &info); err != nil {
+	info, err := apiOnce[consumerInfo](ctx, b, "CONSUMER.INFO."+stream+"."+name, nil)
+	if err != nil {
 		return nil, err
 	}
 	return &info.ConsumerInfo, nil
@@ -168,12 +176,18 @@ func (b *Broker) createConsumer(ctx context.Context, stream string, cfg jetstrea
 		Config jetstream.ConsumerConfig `json:"config"`
 		Action string                   `json:"action"`
 	}{stream, cfg, "create"}
-	var info consumerInfo
 	method := "CONSUMER.CREATE." + stream + "." + cfg.Durable + "." + cfg.FilterSubject
-	if err := b.call(ctx, method, query, &info); err != nil {
+	info, err := apiOnce[consumerInfo](ctx, b, method, query)
+	if err != nil {
 		return nil, err
 	}
 	return &info.ConsumerInfo, nil
+}
+
+type consumersPage struct {
+	apiAnswer
+	Total     int                      `json:"total"`
+	Consumers []jetstream.ConsumerInfo `json:"consumers"`
 }
 
 // listConsumers returns all consumers of a stream, none when it is missing. While
@@ -181,12 +195,7 @@ func (b *Broker) createConsumer(ctx context.Context, stream string, cfg jetstrea
 func (b *Broker) listConsumers(ctx context.Context, stream string) (all []jetstream.ConsumerInfo, err error) {
 	known := make(map[string]bool)
 	for offset := 0; ; {
-		var page struct {
-			apiAnswer
-			Total     int                      `json:"total"`
-			Consumers []jetstream.ConsumerInfo `json:"consumers"`
-		}
-		err := b.call(ctx, "CONSUMER.LIST."+stream, map[string]int{"offset": offset}, &page)
+		page, err := apiOnce[consumersPage](ctx, b, "CONSUMER.LIST."+stream, map[string]int{"offset": offset})
 		if isCode(err, codeNoStream) {
 			return nil, nil
 		}

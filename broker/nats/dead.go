@@ -176,8 +176,7 @@ func (b *Broker) Retry(ctx context.Context, id string) error {
 	if err := b.publish(ctx, requestsStream, b.names.request(letter.Kind), once, userHeaders(h), s.Data, 0); err != nil {
 		return err
 	}
-	var answer apiAnswer
-	err = b.api(ctx, "STREAM.MSG.DELETE."+b.names.dead, map[string]any{"seq": s.Sequence, "no_erase": true}, &answer)
+	_, err = api[apiAnswer](ctx, b, "STREAM.MSG.DELETE."+b.names.dead, map[string]any{"seq": s.Sequence, "no_erase": true})
 	if errors.Is(err, broker.ErrNotFound) {
 		return nil // somebody else retried it too; NATS kept one of the two
 	}

@@ -31,14 +31,15 @@ func (s stored) headers() natsgo.Header {
 	return h
 }
 
+type storedAnswer struct {
+	apiAnswer
+	Message stored `json:"message"`
+}
+
 // get asks the leader of a stream, which knows all that was confirmed, for one
 // message. ErrNotFound where there is none.
 func (b *Broker) get(ctx context.Context, stream string, query any) (stored, error) {
-	var answer struct {
-		apiAnswer
-		Message stored `json:"message"`
-	}
-	err := b.api(ctx, "STREAM.MSG.GET."+stream, query, &answer)
+	answer, err := api[storedAnswer](ctx, b, "STREAM.MSG.GET."+stream, query)
 	return answer.Message, err
 }
 
@@ -48,8 +49,7 @@ func (b *Broker) lastBySubject(ctx context.Context, stream, subject string) (sto
 
 // purge removes the messages with a subject.
 func (b *Broker) purge(ctx context.Context, stream, subject string) error {
-	var answer apiAnswer
-	err := b.api(ctx, "STREAM.PURGE."+stream, map[string]string{"filter": subject}, &answer)
+	_, err := api[apiAnswer](ctx, b, "STREAM.PURGE."+stream, map[string]string{"filter": subject})
 	if errors.Is(err, broker.ErrNotFound) {
 		return nil
 	}
