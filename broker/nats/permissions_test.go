@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,10 @@ var (
 		"$JS.API.STREAM.MSG.DELETE.OCCAMY_DEAD", "$JS.API.STREAM.PURGE.OCCAMY_OUTCOMES",
 	}
 	clientSubscribes = []string{"occamy.outcome.*", "$KV.OCCAMY_PROGRESS.*"}
+
+	// Of a server that announces itself, and of whoever watches the fleet.
+	announces, hearsWatchers = []string{"occamy.feed.state"}, []string{"occamy.feed.watch"}
+	watches, hearsServers    = []string{"occamy.feed.watch"}, []string{"occamy.feed.state"}
 )
 
 func TestThePackageCommentListsThePermissions(t *testing.T) {
@@ -54,7 +59,7 @@ func TestThePackageCommentListsThePermissions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, list := range [][]string{serverPublishes, serverSubscribes, assistPublishes, serverCreates, clientPublishes, clientSubscribes} {
+	for _, list := range [][]string{serverPublishes, serverSubscribes, assistPublishes, serverCreates, clientPublishes, clientSubscribes, announces, watches} {
 		for _, subject := range list {
 			stem := subject[:strings.LastIndexByte(subject, '.')+1] // "the same of" others stands for the rest
 			if !strings.Contains(string(text), stem) || !strings.Contains(string(text), subject[len(stem):]) {
@@ -80,8 +85,8 @@ func accounts(t *testing.T, serverAlso ...string) *server.Server {
 	}
 	return natsd.Start(t, &server.Options{StoreDir: t.TempDir(), Users: []*server.User{
 		{Username: "all", Password: "p"},
-		user("server", append(serverAlso, serverPublishes...), serverSubscribes, true),
-		user("client", clientPublishes, clientSubscribes, false),
+		user("server", slices.Concat(serverAlso, serverPublishes, announces), slices.Concat(serverSubscribes, hearsWatchers), true),
+		user("client", slices.Concat(clientPublishes, watches), slices.Concat(clientSubscribes, hearsServers), false),
 	}})
 }
 
@@ -182,6 +187,19 @@ func allThatIsDone(t *testing.T, s, client *nats.Broker) {
 	must("Optional", client.Optional(within(t), broker.Request{Kind: "k", ID: "o1"}))
 	for range 2 {
 		<-c.Controls()
+	}
+	told := make(chan string, 2)
+	heard := func(body []byte) { told <- string(body) }
+	must("Listen for watchers", s.Listen(t.Context(), "watch", heard))
+	must("Listen for servers", client.Listen(t.Context(), "state", heard))
+	must("watch", client.Announce(within(t), "watch", []byte("who is there?")))
+	must("announce", s.Announce(within(t), "state", []byte("I am")))
+	for range 2 {
+		select {
+		case <-told:
+		case <-within(t).Done():
+			t.Fatal("what is announced is not heard")
+		}
 	}
 	eventually(t, "a control message is taken", func() bool { return client.Control(within(t), "t1", nil, []byte("hi")) == nil })
 	must("stop", c.stop())
