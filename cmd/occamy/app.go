@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -28,7 +29,8 @@ type app struct {
 	signals        <-chan os.Signal // interrupts; nil for none
 	connect        func(ctx context.Context, c connection) (broker.Broker, error)
 
-	json bool // the flag --json
+	json bool         // the flag --json
+	log  *slog.Logger // has what is told on stderr, each line; nil for plain lines
 }
 
 // errInterrupted is the cause with which an interrupt ends a verb's context.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/occamy-go/occamy"
@@ -52,7 +53,7 @@ func (a *app) fail(err error) int {
 	if hint == "" {
 		hint = hintFor(err)
 	}
-	a.note(oneLine(err), hint)
+	a.tell(slog.LevelError, oneLine(err), hint)
 	return f.code
 }
 
@@ -66,9 +67,29 @@ func oneLine(err error) string {
 	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }
 
-// note prints one line for people on stderr, with an optional hint.
-func (a *app) note(message, hint string) {
-	line := "occamy: " + redactText(strings.TrimPrefix(message, "occamy: "))
+// note tells people something on stderr, with an optional hint.
+func (a *app) note(message, hint string) { a.tell(slog.LevelInfo, message, hint) }
+
+// warn is note for what should be changed.
+func (a *app) warn(message, hint string) {
+	if a.log == nil {
+		message = "warning: " + message
+	}
+	a.tell(slog.LevelWarn, message, hint)
+}
+
+// tell has one line on stderr: a record of the log where there is one.
+func (a *app) tell(level slog.Level, message, hint string) {
+	message = redactText(strings.TrimPrefix(message, "occamy: "))
+	if a.log != nil {
+		var more []slog.Attr
+		if hint != "" {
+			more = append(more, slog.String("hint", hint))
+		}
+		a.log.LogAttrs(context.Background(), level, escape(message), more...)
+		return
+	}
+	line := "occamy: " + message
 	if hint != "" {
 		line += " (hint: " + hint + ")"
 	}

@@ -129,7 +129,7 @@ func (a *app) listenHTTP(c httpConfig) (l net.Listener, err error) {
 			return nil, usage("HTTP on "+quote(c.HTTP)+" would be open to all who reach it",
 				"OCCAMY_HTTP_TOKEN or --http-token-file has a token to ask for, --http-client-ca asks for certificates; or --http "+defaultHTTP)
 		case c.HTTPTLSCert == "":
-			a.note("warning: the token of HTTP travels in the clear to "+c.HTTP, "--http-tls-cert and --http-tls-key encrypt it, or a proxy in front")
+			a.warn("the token of HTTP travels in the clear to "+c.HTTP, "--http-tls-cert and --http-tls-key encrypt it, or a proxy in front")
 		}
 	}
 	network := "tcp"

@@ -137,6 +137,6 @@ func (a *app) warnIfOpen(path string) {
 		return // which has other permissions
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
-		a.note("warning: everybody on this machine can read the secret in "+path, "chmod o-r "+path)
+		a.warn("everybody on this machine can read the secret in "+path, "chmod o-r "+path)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/occamy-go/occamy/assist"
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/monitor"
+	occamyslog "github.com/occamy-go/occamy/monitor/slog"
 )
 
 // defaultGrace is how long protected tasks may run on after an interrupt.
@@ -94,6 +96,11 @@ then the environment.`,
 		if err != nil {
 			return err
 		}
+		given := f.Changed
+		override(&c.Log, flags.Log, given("log"))
+		if err := a.openLog(c.Log); err != nil {
+			return err
+		}
 		if c.Password != "" || c.Token != "" || c.CheckpointPassword != "" || c.HTTPToken != "" {
 			a.warnIfOpen(file)
 		}
@@ -113,10 +120,8 @@ then the environment.`,
 			return err
 		}
 		override(&c.Broker, embeddedAddress, false)
-		given := f.Changed
 		override(&c.DataDir, flags.DataDir, given("data-dir"))
 		override(&c.OTLP, flags.OTLP, given("otlp"))
-		override(&c.Log, flags.Log, given("log"))
 		override(&c.Slots, flags.Slots, given("slots"))
 		override(&c.Headroom, flags.Headroom, given("headroom"))
 		override(&c.MaxHeadroom, flags.MaxHeadroom, given("max-headroom"))
@@ -158,16 +163,12 @@ func (a *app) serve(ctx context.Context, c serveConfig) error {
 	if c.Grace < 0 {
 		return usage("grace "+time.Duration(c.Grace).String()+" is below zero", "for instance --grace 30s")
 	}
-	say := func(line string) { a.note(line, "") }
+	say := func(line string) { a.tell(slog.LevelWarn, line, "") }
 	behind := &background{say: say}
 	l := &link{say: say, background: behind.tell}
 	config := c.server()
-	logger, err := a.logger(c.Log)
-	if err != nil {
-		return err
-	}
-	if logger != nil {
-		config.Monitors = logger.Monitors()
+	if a.log != nil {
+		config.Monitors = occamyslog.New(a.log).Monitors()
 	} else {
 		config.Monitors.Error = errorMonitor(func(err error) {
 			if !ordinary(err) && !l.explains(err) {

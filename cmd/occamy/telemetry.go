@@ -25,7 +25,6 @@ import (
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/monitor"
 	"github.com/occamy-go/occamy/monitor/otel"
-	occamyslog "github.com/occamy-go/occamy/monitor/slog"
 )
 
 // flushTime bounds how long an end waits for a collector.
@@ -130,15 +129,17 @@ func (t *telemetry) close() {
 	}
 }
 
-// logger makes the log that serve writes to standard error, nil for none.
-func (a *app) logger(format string) (*occamyslog.Logger, error) {
+// openLog has what is told on standard error written in a format; "" leaves it
+// as plain lines.
+func (a *app) openLog(format string) error {
 	switch format {
 	case "":
-		return nil, nil
 	case "text":
-		return occamyslog.New(slog.New(slog.NewTextHandler(a.stderr, nil))), nil
+		a.log = slog.New(slog.NewTextHandler(a.stderr, nil))
 	case "json":
-		return occamyslog.New(slog.New(slog.NewJSONHandler(a.stderr, nil))), nil
+		a.log = slog.New(slog.NewJSONHandler(a.stderr, nil))
+	default:
+		return usage("unknown format of the log: "+quote(format), "--log text or --log json")
 	}
-	return nil, usage("unknown format of the log: "+quote(format), "--log text or --log json")
+	return nil
 }

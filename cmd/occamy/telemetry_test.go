@@ -2,11 +2,13 @@ package main
 
 import (
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -145,5 +147,43 @@ func TestServeLogsWhatHappens(t *testing.T) {
 	s.end(t)
 	if log := s.errs.String(); !strings.Contains(log, `"msg":"request settled"`) || !strings.Contains(log, `"outcome":"acked"`) {
 		t.Errorf("the log is %s", log)
+	}
+}
+
+// What parses the log as JSON need not let other lines pass.
+func TestEachLineOfTheLogIsJSON(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(config, []byte(`{"log": "json", "http_token": "0123456789abcdef"}`), 0o644); err != nil { // which all can read
+		t.Fatal(err)
+	}
+	s := serveEmbedded(t, t.TempDir(), "--slots", "1", "--config", config)
+	s.signals <- os.Interrupt
+	s.end(t)
+	occupied := filepath.Join(t.TempDir(), "a-file")
+	if err := os.WriteFile(occupied, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, failed := run{}.do(t, "serve", "--log", "json", "--data-dir", occupied, "--http", "none")
+	if code != exitFailed || !strings.Contains(failed, `"level":"ERROR"`) {
+		t.Errorf("a failure: exit status %d, %s", code, failed)
+	}
+	levels := make(map[string]string)
+	for line := range strings.Lines(s.errs.String() + failed) {
+		var record struct{ Level, Msg, Hint string }
+		if err := json.Unmarshal([]byte(line), &record); err != nil {
+			t.Errorf("no JSON: %s", line)
+			continue
+		}
+		word, _, _ := strings.Cut(record.Msg, " ")
+		levels[strings.TrimSuffix(word, ":")] = record.Level + ", " + record.Hint
+	}
+	for word, want := range map[string]string{
+		"everybody": "WARN, chmod o-r " + config, // can read the secret
+		"stopping":  "INFO, interrupt again to end at once",
+		"stopped":   "INFO, ",
+	} {
+		if levels[word] != want {
+			t.Errorf("%s has %q, want %q", word, levels[word], want)
+		}
 	}
 }
