@@ -13,6 +13,8 @@ var controlTests = []test{
 	{name: "every server gets an optional request of a kind that it knows", run: optionalToAll},
 	{name: "a control message reaches the servers that run the task, in order", run: controlInOrder},
 	{name: "a control message for nobody is reported as such", run: controlForNobody},
+	{name: "who tells a task that is just ending is answered at once", run: controlOfEndingTask},
+	{name: "who tells a task whose server is just ending is answered at once", run: controlOfEndingServer},
 	{name: "a task that ran before its server consumed is reached", run: controlOfEarlierTask},
 	{name: "two tasks with one ID count as two", run: controlSharedID},
 	{name: "a cancel reaches every server, and those without room", run: commandToAll},
@@ -121,6 +123,50 @@ func controlForNobody(f *fixture) {
 	f.eventually("a server that stopped is not reached", func() bool {
 		return errors.Is(f.client.Control(f.within(), "t1", nil, []byte("warm")), broker.ErrNobody)
 	})
+}
+
+// An answer that is lost would be waited for: helpers tell their master much,
+// which may end at any time, or its server.
+func controlOfEndingTask(f *fixture) {
+	a := f.consume("a", 1, "k")
+	for i := range 100 {
+		id := fmt.Sprintf("t%d", i)
+		a.Place(id)
+		f.warm(id, a)
+		a.Gone(id)
+		f.tellUntilNobody(a, id)
+	}
+}
+
+func controlOfEndingServer(f *fixture) {
+	for i := range 10 {
+		a := f.consume(fmt.Sprintf("a%d", i), 1, "k")
+		a.Place("t1")
+		f.warm("t1", a)
+		a.cancel()
+		f.tellUntilNobody(a, "t1")
+		f.stop(a)
+	}
+}
+
+// tellUntilNobody sends control messages until the task is known to have ended.
+func (f *fixture) tellUntilNobody(c *consumer, id string) {
+	f.Helper()
+	const soon = 2 * time.Second
+	for told := 0; ; told++ {
+		began := time.Now()
+		err := f.client.Control(f.within(), id, nil, []byte("warm"))
+		if d := time.Since(began); d > soon {
+			f.Fatalf("message %d to %s took %v, to give %v; want an answer at once", told, id, d, err)
+		}
+		if errors.Is(err, broker.ErrNobody) {
+			return
+		}
+		f.check("Control", err)
+		for len(c.Controls()) > 0 {
+			f.ack(<-c.Controls())
+		}
+	}
 }
 
 func controlOfEarlierTask(f *fixture) {

@@ -22,8 +22,11 @@ type desk struct {
 	mail chan *natsgo.Msg
 	told toldReader // only the read goroutine uses it
 	stop func()     // of WatchTasks
-	quit chan struct{}
-	over sync.WaitGroup
+
+	unwatched chan struct{} // closed once tasks need not be followed
+	following sync.WaitGroup
+	last      chan struct{} // closed once nothing more comes
+	reading   sync.WaitGroup
 
 	mu      sync.Mutex
 	wanted  map[string]int // tasks by ID
@@ -39,11 +42,12 @@ const mailSize = 8192
 func (b *Broker) openDesk(ctx context.Context, in occamy.Intake, info occamy.Info) (*desk, error) {
 	d := &desk{
 		b: b, in: in,
-		mail:   make(chan *natsgo.Msg, mailSize),
-		quit:   make(chan struct{}),
-		wanted: make(map[string]int),
-		wake:   make(chan struct{}, 1),
-		ids:    make(map[string]*natsgo.Subscription),
+		mail:      make(chan *natsgo.Msg, mailSize),
+		unwatched: make(chan struct{}),
+		last:      make(chan struct{}),
+		wanted:    make(map[string]int),
+		wake:      make(chan struct{}, 1),
+		ids:       make(map[string]*natsgo.Subscription),
 	}
 	subjects := []string{b.names.command}
 	for _, kind := range info.Kinds {
@@ -64,25 +68,36 @@ func (b *Broker) openDesk(ctx context.Context, in occamy.Intake, info occamy.Inf
 	}
 	d.fixed = append(d.fixed, sub)
 
-	d.over.Go(d.read)
-	d.over.Go(d.follow)
+	d.reading.Go(d.read)
+	d.following.Go(d.follow)
 	d.stop = in.WatchTasks(d)
 	return d, nil
 }
 
+// close answers what NATS has sent until it knows that nothing more is wanted.
 func (d *desk) close() {
 	d.stop()
-	close(d.quit)
-	d.over.Wait()
+	close(d.unwatched)
+	d.following.Wait()
 	d.leave()
+	if d.b.nc.IsConnected() {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+		_ = d.b.nc.FlushWithContext(ctx) // without an answer in time nothing comes either
+		cancel()
+	}
+	close(d.last)
+	d.reading.Wait()
 }
+
+// leaveTime bounds how long the end waits for NATS to know.
+const leaveTime = time.Second
 
 func (d *desk) leave() {
 	for _, sub := range d.fixed {
 		_ = sub.Unsubscribe() // fails only when the connection is gone, and the subscription with it
 	}
 	for _, sub := range d.ids {
-		_ = sub.Unsubscribe()
+		d.unfollow(sub)
 	}
 }
 
@@ -124,7 +139,7 @@ func (d *desk) want(id string, change int) {
 func (d *desk) follow() {
 	for {
 		select {
-		case <-d.quit:
+		case <-d.unwatched:
 			return
 		case <-d.wake:
 		}
@@ -152,29 +167,46 @@ func (d *desk) set(id string, want bool) {
 		}
 		d.ids[id] = sub
 	case !want && has:
-		_ = sub.Unsubscribe() // as in leave
+		d.unfollow(sub)
 		delete(d.ids, id)
 	}
+}
+
+// unfollow ends a subscription, and takes what NATS sends until it knows: whoever
+// sent that waits for an answer. While there is no connection nothing is on its
+// way, and a subscription that is being drained would be made anew with the next.
+func (d *desk) unfollow(sub *natsgo.Subscription) {
+	if d.b.nc.IsConnected() && sub.Drain() == nil {
+		return
+	}
+	_ = sub.Unsubscribe() // as in leave
 }
 
 func (d *desk) read() {
 	for {
 		select {
 		case m := <-d.mail:
-			c, err := d.controlMessageOf(m)
-			if err != nil {
-				d.b.cfg.OnError(err)
-				continue
+			d.take(m)
+		case <-d.last:
+			for len(d.mail) > 0 {
+				d.take(<-d.mail)
 			}
-			d.in.HandleControl(c)
-			if m.Reply != "" && m.Reply != d.b.names.told {
-				// Whoever gets no answer is told that nobody took it.
-				if err := m.Respond([]byte("+OK")); err != nil {
-					d.b.cfg.OnError(fmt.Errorf("nats: confirm a control message: %w", err))
-				}
-			}
-		case <-d.quit:
 			return
+		}
+	}
+}
+
+func (d *desk) take(m *natsgo.Msg) {
+	c, err := d.controlMessageOf(m)
+	if err != nil {
+		d.b.cfg.OnError(err)
+		return
+	}
+	d.in.HandleControl(c)
+	if m.Reply != "" && m.Reply != d.b.names.told {
+		// Whoever gets no answer is told that nobody took it.
+		if err := m.Respond([]byte("+OK")); err != nil {
+			d.b.cfg.OnError(fmt.Errorf("nats: confirm a control message: %w", err))
 		}
 	}
 }
