@@ -36,6 +36,7 @@ type calls struct {
 }
 
 type call struct {
+	number  uint64
 	ctx     context.Context
 	subject string
 	until   time.Time
@@ -172,6 +173,7 @@ func (c *calls) add(w *call) (uint64, error) {
 		return 0, c.refused
 	}
 	c.next++
+	w.number = c.next
 	c.waiting[c.next] = w
 	if !c.watched {
 		c.watched = true

@@ -197,6 +197,10 @@ func (d *desk) read() {
 }
 
 func (d *desk) take(m *natsgo.Msg) {
+	if first(m.Header, hdrPresence) != "" {
+		d.confirm(m)
+		return
+	}
 	c, err := d.controlMessageOf(m)
 	if err != nil {
 		d.b.cfg.OnError(err)
@@ -204,10 +208,14 @@ func (d *desk) take(m *natsgo.Msg) {
 	}
 	d.in.HandleControl(c)
 	if m.Reply != "" && m.Reply != d.b.names.told {
-		// Whoever gets no answer is told that nobody took it.
-		if err := m.Respond([]byte("+OK")); err != nil {
-			d.b.cfg.OnError(fmt.Errorf("nats: confirm a control message: %w", err))
-		}
+		d.confirm(m)
+	}
+}
+
+// confirm answers: whoever gets no answer is told that nobody took it.
+func (d *desk) confirm(m *natsgo.Msg) {
+	if err := m.Respond([]byte("+OK")); err != nil {
+		d.b.cfg.OnError(fmt.Errorf("nats: confirm a control message: %w", err))
 	}
 }
 

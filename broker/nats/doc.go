@@ -45,7 +45,9 @@
 // its lease ends. A shorter AckWait of the consumer bounds that.
 //
 // Control messages and optional requests are core NATS messages: they reach the
-// servers that are connected at that moment, and are not kept.
+// servers that are connected at that moment, and are not kept. One that meets the
+// end of its task may get lost in a cluster; its sender learns within some 100 ms
+// that nobody is there.
 //
 // # When the connection is lost
 //

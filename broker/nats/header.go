@@ -26,6 +26,7 @@ const (
 	hdrReason     = ownPrefix + "Reason"     // of a dead letter; quoted
 	hdrKind       = ownPrefix + "Kind"       // of a dead letter
 	hdrID         = ownPrefix + "Id"         // of a dead letter
+	hdrPresence   = ownPrefix + "Presence"   // asks whether a server is there, and is for no task
 )
 
 func escapeKey(key string) string {

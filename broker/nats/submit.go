@@ -102,15 +102,15 @@ func (b *Broker) controlHeaders(id string, headers occamy.Headers) (natsgo.Heade
 
 // Control implements broker.Broker. It returns once a server has taken the
 // message. When the connection is lost before that, it sends the message again,
-// which a task may then get twice. After another error than ErrNobody it is
-// unknown whether a server has taken it.
+// which a task may then get twice. ErrNobody: no server has the task, or none any
+// more. After another error it is unknown whether a server has taken it.
 func (b *Broker) Control(ctx context.Context, id string, headers occamy.Headers, body []byte) error {
 	h, err := b.controlHeaders(id, headers)
 	if err != nil {
 		return err
 	}
 	for try := 0; ; try++ {
-		_, err := b.ask(ctx, b.names.control(id), h, body, tryTime)
+		err := b.askTask(ctx, b.names.control(id), h, body)
 		switch {
 		case errors.Is(err, errDown), errors.Is(err, errCut):
 			if err := b.link.pause(ctx, backoff(try)); err != nil {
