@@ -27,7 +27,7 @@ func (b *Broker) askTask(ctx context.Context, subject string, h natsgo.Header, b
 	n := w.number
 	doubt := time.NewTimer(doubtAfter)
 	defer doubt.Stop()
-	for {
+	for pause := 2 * doubtAfter; ; pause *= 2 { // a server that is slow is asked ever less
 		select {
 		case a := <-w.answer:
 			b.calls.free(w)
@@ -37,7 +37,7 @@ func (b *Broker) askTask(ctx context.Context, subject string, h natsgo.Header, b
 			if errors.Is(err, errNobody) {
 				b.calls.answer(n, answer{err: err})
 			}
-			doubt.Reset(doubtAfter)
+			doubt.Reset(pause)
 		}
 	}
 }
