@@ -97,7 +97,7 @@ func (d *desk) leave() {
 		_ = sub.Unsubscribe() // fails only when the connection is gone, and the subscription with it
 	}
 	for _, sub := range d.ids {
-		d.unfollow(sub)
+		_ = sub.Unsubscribe()
 	}
 }
 
@@ -167,19 +167,9 @@ func (d *desk) set(id string, want bool) {
 		}
 		d.ids[id] = sub
 	case !want && has:
-		d.unfollow(sub)
+		_ = sub.Unsubscribe() // as in leave
 		delete(d.ids, id)
 	}
-}
-
-// unfollow ends a subscription, and takes what NATS sends until it knows: whoever
-// sent that waits for an answer. While there is no connection nothing is on its
-// way, and a subscription that is being drained would be made anew with the next.
-func (d *desk) unfollow(sub *natsgo.Subscription) {
-	if d.b.nc.IsConnected() && sub.Drain() == nil {
-		return
-	}
-	_ = sub.Unsubscribe() // as in leave
 }
 
 func (d *desk) read() {
