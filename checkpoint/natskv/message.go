@@ -49,7 +49,7 @@ func (s *Store) last(ctx context.Context, key string) (stored, error) {
 	}
 	m, err := s.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+s.stream, query)
 	if err != nil {
-		return stored{}, err
+		return stored{}, told(ctx, err)
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`

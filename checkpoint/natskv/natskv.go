@@ -63,8 +63,7 @@ var ErrMissing = errors.New("checkpoint/natskv: no such bucket")
 // headroom is what a message has besides its value, at most.
 const headroom = 256
 
-// callTimeout bounds a call whose context has no deadline, since a connection
-// that is lost answers nothing.
+// callTimeout bounds a call whose context has no deadline.
 const callTimeout = 10 * time.Second
 
 // Store is a checkpoint.Store in a bucket.
@@ -268,7 +267,7 @@ func (s *Store) message(key string, value []byte) *natsgo.Msg {
 func (s *Store) publish(ctx context.Context, m *natsgo.Msg, opts ...jetstream.PublishOpt) (uint64, error) {
 	ack, err := s.js.PublishMsg(ctx, m, opts...)
 	if err != nil {
-		return 0, asConflict(err)
+		return 0, asConflict(told(ctx, err))
 	}
 	return ack.Sequence, nil
 }
@@ -282,7 +281,8 @@ func (s *Store) begin(ctx context.Context, key string) (context.Context, context
 		return nil, nil, err
 	}
 	ctx, cancel := bounded(ctx)
-	return ctx, cancel, nil
+	ctx, end := s.whileConnected(ctx)
+	return ctx, func() { end(); cancel() }, nil
 }
 
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
