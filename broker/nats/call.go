@@ -265,7 +265,7 @@ func (b *Broker) publishError(err error) error {
 			return errDown
 		}
 	case errors.Is(err, natsgo.ErrReconnectBufExceeded), errors.Is(err, natsgo.ErrConnectionReconnecting):
-		return errDown
+		return fmt.Errorf("%w: %w", errDown, err)
 	}
 	return fmt.Errorf("nats: %w", err)
 }

@@ -1,9 +1,12 @@
 package nats
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	natsgo "github.com/nats-io/nats.go"
 )
 
 func TestReconnectWaits(t *testing.T) {
@@ -58,5 +61,16 @@ func TestASilentPeerIsGivenUpInTime(t *testing.T) {
 	idle := o.PingInterval * time.Duration(o.MaxPingsOut+1)
 	if idle > 12*time.Second || idle+2*o.FlusherTimeout > 20*time.Second || !o.ReconnectOnFlusherError {
 		t.Errorf("it takes %v when idle, and %v more when it cannot be written to", idle, o.FlusherTimeout)
+	}
+}
+
+// Who tells people of errors knows what NATS said: that there is no connection is
+// told elsewhere.
+func TestWhyNothingWasSent(t *testing.T) {
+	b := &Broker{link: newLink()}
+	for _, said := range []error{natsgo.ErrReconnectBufExceeded, natsgo.ErrConnectionReconnecting} {
+		if err := b.publishError(said); !errors.Is(err, errDown) || !errors.Is(err, said) {
+			t.Errorf("%v is told as %v", said, err)
+		}
 	}
 }
