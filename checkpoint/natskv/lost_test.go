@@ -69,6 +69,8 @@ func TestACallEndsWithItsConnection(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("it waits for the answer, which cannot come")
 		cancel()
-		<-saved
+		if err := <-saved; err == nil {
+			t.Error("nobody has it, and no error")
+		}
 	}
 }
