@@ -202,6 +202,15 @@ func allThatIsDone(t *testing.T, s, client *nats.Broker) {
 		}
 	}
 	eventually(t, "a control message is taken", func() bool { return client.Control(within(t), "t1", nil, []byte("hi")) == nil })
+	// A user's message that bears a header of the adapter's is a message all the same.
+	must("Control", client.Control(within(t), "t1", occamy.Headers{"Occamy-Jetstream-Presence": "?"}, nil))
+	for m := <-c.Controls(); m.Headers()["Occamy-Jetstream-Presence"] != "?"; {
+		select {
+		case m = <-c.Controls():
+		case <-within(t).Done():
+			t.Fatal("the message was taken for a question")
+		}
+	}
 	must("stop", c.stop())
 }
 
