@@ -33,15 +33,43 @@ func (f *fixture) listen(ctx context.Context, b broker.Broker, topic string) <-c
 	return heard
 }
 
+// reach announces until each listener has heard of it: in a cluster it takes a
+// while until all of it knows who listens.
+func (f *fixture) reach(feed broker.Feed, topic string, listeners ...<-chan string) {
+	f.Helper()
+	for _, heard := range listeners {
+		f.eventually("a listener is reached", func() bool {
+			f.check("Announce", feed.Announce(f.within(), topic, []byte(reached)))
+			select {
+			case <-heard:
+				return true
+			case <-time.After(20 * time.Millisecond):
+				return false
+			}
+		})
+	}
+}
+
+// reached is what reach announces.
+const reached = "are you there?"
+
+// wantHeard wants that as the next, but for what reach announced.
 func (f *fixture) wantHeard(heard <-chan string, want string) {
 	f.Helper()
-	select {
-	case got := <-heard:
-		if got != want {
-			f.Fatalf("heard %q, want %q", got, want)
+	over := time.After(patience)
+	for {
+		select {
+		case got := <-heard:
+			if got == reached {
+				continue
+			}
+			if got != want {
+				f.Fatalf("heard %q, want %q", got, want)
+			}
+			return
+		case <-over:
+			f.Fatalf("nothing was heard, want %q", want)
 		}
-	case <-time.After(patience):
-		f.Fatalf("nothing was heard, want %q", want)
 	}
 }
 
@@ -50,6 +78,8 @@ func feedToAll(f *fixture) {
 	a, b, self := f.listen(f.ctx, other, "state"), f.listen(f.ctx, other, "state"), f.listen(f.ctx, f.client, "state")
 	elsewhere := f.listen(f.ctx, other, "watch")
 	feed := f.feed(f.client)
+	f.reach(feed, "state", a, b, self)
+	f.reach(feed, "watch", elsewhere)
 	f.check("Announce to nobody", feed.Announce(f.within(), "nobody", []byte("x")))
 	for i := range 50 {
 		f.check("Announce", feed.Announce(f.within(), "state", fmt.Append(nil, i)))
@@ -68,6 +98,7 @@ func feedEnds(f *fixture) {
 	ends, stays := f.listen(ctx, f.client, "state"), f.listen(f.ctx, f.client, "state")
 	cancel()
 	feed := f.feed(f.world.Connect(f.TB))
+	f.reach(feed, "state", stays)
 	f.check("Announce", feed.Announce(f.within(), "state", []byte("x")))
 	f.wantHeard(stays, "x")
 	select {
@@ -85,6 +116,7 @@ func feedOutlivesCut(f *fixture) {
 	conn := f.world.Connect(f.TB)
 	heard := f.listen(f.ctx, conn, "state")
 	feed := f.feed(f.client)
+	f.reach(feed, "state", heard)
 	f.check("Announce", feed.Announce(f.within(), "state", []byte("before")))
 	f.wantHeard(heard, "before")
 	f.world.Cut(f.TB, conn)
