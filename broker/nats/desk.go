@@ -22,11 +22,8 @@ type desk struct {
 	mail chan *natsgo.Msg
 	told toldReader // only the read goroutine uses it
 	stop func()     // of WatchTasks
-
-	unwatched chan struct{} // closed once tasks need not be followed
-	following sync.WaitGroup
-	last      chan struct{} // closed once nothing more comes
-	reading   sync.WaitGroup
+	quit chan struct{}
+	over sync.WaitGroup
 
 	mu      sync.Mutex
 	wanted  map[string]int // tasks by ID
@@ -42,12 +39,11 @@ const mailSize = 8192
 func (b *Broker) openDesk(ctx context.Context, in occamy.Intake, info occamy.Info) (*desk, error) {
 	d := &desk{
 		b: b, in: in,
-		mail:      make(chan *natsgo.Msg, mailSize),
-		unwatched: make(chan struct{}),
-		last:      make(chan struct{}),
-		wanted:    make(map[string]int),
-		wake:      make(chan struct{}, 1),
-		ids:       make(map[string]*natsgo.Subscription),
+		mail:   make(chan *natsgo.Msg, mailSize),
+		quit:   make(chan struct{}),
+		wanted: make(map[string]int),
+		wake:   make(chan struct{}, 1),
+		ids:    make(map[string]*natsgo.Subscription),
 	}
 	subjects := []string{b.names.command}
 	for _, kind := range info.Kinds {
@@ -68,29 +64,18 @@ func (b *Broker) openDesk(ctx context.Context, in occamy.Intake, info occamy.Inf
 	}
 	d.fixed = append(d.fixed, sub)
 
-	d.reading.Go(d.read)
-	d.following.Go(d.follow)
+	d.over.Go(d.read)
+	d.over.Go(d.follow)
 	d.stop = in.WatchTasks(d)
 	return d, nil
 }
 
-// close answers what NATS has sent until it knows that nothing more is wanted.
 func (d *desk) close() {
 	d.stop()
-	close(d.unwatched)
-	d.following.Wait()
+	close(d.quit)
+	d.over.Wait()
 	d.leave()
-	if d.b.nc.IsConnected() {
-		ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
-		_ = d.b.nc.FlushWithContext(ctx) // without an answer in time nothing comes either
-		cancel()
-	}
-	close(d.last)
-	d.reading.Wait()
 }
-
-// leaveTime bounds how long the end waits for NATS to know.
-const leaveTime = time.Second
 
 func (d *desk) leave() {
 	for _, sub := range d.fixed {
@@ -139,7 +124,7 @@ func (d *desk) want(id string, change int) {
 func (d *desk) follow() {
 	for {
 		select {
-		case <-d.unwatched:
+		case <-d.quit:
 			return
 		case <-d.wake:
 		}
@@ -177,10 +162,7 @@ func (d *desk) read() {
 		select {
 		case m := <-d.mail:
 			d.take(m)
-		case <-d.last:
-			for len(d.mail) > 0 {
-				d.take(<-d.mail)
-			}
+		case <-d.quit:
 			return
 		}
 	}
