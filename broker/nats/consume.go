@@ -68,7 +68,7 @@ func (b *Broker) consume(ctx context.Context, in occamy.Intake, info occamy.Info
 type pullTiming struct {
 	expires   time.Duration // of a pull that waits for what may come
 	heartbeat time.Duration // of the NATS server, while such a pull waits
-	rotate    time.Duration // after which a lane's inbox is replaced at the latest
+	rotate    time.Duration // after which a lane pulls with another inbox at the latest
 	cycle     time.Duration // in which each kind gets its turn, with less credit than kinds
 	probe     time.Duration // between looks at an idle kind while others have a backlog
 	answer    time.Duration // within which NATS answers a pull for messages that wait

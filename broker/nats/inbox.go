@@ -56,9 +56,19 @@ func (p *pump) life(l *lane) time.Duration {
 	return d
 }
 
+// useful is how long a lane pulls with one inbox, unless that is empty meanwhile:
+// so that no miscount lasts, and the age of what comes is known. With a pull's
+// life it makes less than isStale allows, by an eighth of the lease.
+func (p *pump) useful(l *lane) time.Duration {
+	return min(p.timing.rotate, l.queue.ackWait/8)
+}
+
 // pullOnce reports whether it could ask.
 func (p *pump) pullOnce(l *lane, n int, expires time.Duration, noWait bool) bool {
 	now := time.Now()
+	if ib := l.inbox; ib != nil && ib.out > 0 && now.Sub(ib.since) > p.useful(l) {
+		p.turnOver(l)
+	}
 	if l.inbox == nil {
 		if err := p.openInbox(l, now); err != nil {
 			p.b.cfg.OnError(fmt.Errorf("nats: consume %q: %w", l.kind, err))

@@ -45,7 +45,8 @@ func leaseBegan(asked, received, stored time.Time, ackWait time.Duration) time.T
 
 // isStale says whether a message that was read just now may have been given to
 // somebody else, since it lay unread while this process or its connection stood
-// still: no pull is open for longer than a quarter of AckWait.
+// still: what an inbox has asked for comes within three eighths of AckWait (see
+// useful and life).
 func isStale(asked, read time.Time, ackWait time.Duration) bool {
 	return gone(asked, read) > ackWait/2
 }

@@ -258,8 +258,7 @@ func (p *pump) reconnected(ctx context.Context) {
 	}
 }
 
-// check looks for pulls that were lost, and has inboxes replaced in time, so
-// that no miscount lasts and the age of what comes is known.
+// check looks for pulls that were lost.
 func (p *pump) check() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -270,11 +269,8 @@ func (p *pump) check() {
 				continue
 			}
 			mute := !ib.silent && now.Sub(ib.heard) > 2*p.timing.heartbeat+tick
-			switch {
-			case mute || now.After(ib.deadline.Add(tick)):
+			if mute || now.After(ib.deadline.Add(tick)) {
 				p.retireInbox(ib)
-			case !ib.aging && now.Sub(ib.since) > min(p.timing.rotate, l.queue.ackWait/4):
-				p.turnOver(l)
 			}
 		}
 	}

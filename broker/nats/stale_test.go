@@ -70,3 +70,29 @@ func TestADeliveryThatIsReadTooLateDoesNotRun(t *testing.T) {
 		ack(t, m)
 	}
 }
+
+// What NATS delivers right before a pull ends is not late, however long pulls
+// have gone on without a break.
+func TestNoRequestIsTooLateForAPullThatIsOpen(t *testing.T) {
+	s := startServer(t, embedded.Config{RelaxSync: true})
+	const ackWait, slots = 4 * time.Second, 8
+	b, err := nats.Open(within(t), nats.Config{URL: s.URL(), AckWait: ackWait, OnError: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	c := consume(t, b, slots, "k")
+	// Each request takes the oldest pull, shortly before that would end.
+	next := time.NewTicker(ackWait / 4 / slots * 95 / 100)
+	defer next.Stop()
+	for _, id := range ids("r", 60) {
+		<-next.C
+		submit(t, b, "k", id)
+		m := c.next(t)
+		if n := m.(occamy.Attempter).Attempt(); n != 1 {
+			t.Errorf("%s came as attempt %d", idOf(m), n)
+		}
+		ack(t, m)
+		c.Free(1)
+	}
+}
