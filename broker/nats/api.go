@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -55,14 +56,30 @@ type answerOf[A any] interface {
 
 // apiOnce calls JetStream's API once. The answer is a new one for each call: what
 // JSON leaves out stays as it was, and an error of an earlier try with it.
-func apiOnce[A any, P answerOf[A]](ctx context.Context, b *Broker, method string, query any) (answer A, err error) {
+func apiOnce[A any, P answerOf[A]](ctx context.Context, b *Broker, method string, query any) (A, error) {
+	return apiWithin[A, P](ctx, b, method, query, tryTime)
+}
+
+// inform is apiOnce for what is so of a stream or a consumer. NATS says nothing
+// of one that somebody made just now until it has a leader: who asks is patient
+// only by and by.
+func inform[A any, P answerOf[A]](ctx context.Context, b *Broker, method string) (A, error) {
+	for wait := tryTime / 64; ; wait *= 2 {
+		answer, err := apiWithin[A, P](ctx, b, method, nil, wait)
+		if wait >= tryTime || !errors.Is(err, errNoWord) {
+			return answer, err
+		}
+	}
+}
+
+func apiWithin[A any, P answerOf[A]](ctx context.Context, b *Broker, method string, query any, wait time.Duration) (answer A, err error) {
 	var body []byte
 	if query != nil {
 		if body, err = json.Marshal(query); err != nil {
 			return answer, fmt.Errorf("nats: %w", err)
 		}
 	}
-	m, err := b.ask(ctx, apiPrefix+method, nil, body, tryTime)
+	m, err := b.ask(ctx, apiPrefix+method, nil, body, wait)
 	if err != nil {
 		return answer, err
 	}
@@ -115,7 +132,7 @@ type streamInfo struct {
 
 // askStream returns what NATS says of a stream.
 func (b *Broker) askStream(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
-	info, err := apiOnce[streamInfo](ctx, b, "STREAM.INFO."+name, nil)
+	info, err := inform[streamInfo](ctx, b, "STREAM.INFO."+name)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +180,7 @@ type consumerInfo struct {
 }
 
 func (b *Broker) askConsumer(ctx context.Context, stream, name string) (*jetstream.ConsumerInfo, error) {
-	info, err := apiOnce[consumerInfo](ctx, b, "CONSUMER.INFO."+stream+"."+name, nil)
+	info, err := inform[consumerInfo](ctx, b, "CONSUMER.INFO."+stream+"."+name)
 	if err != nil {
 		return nil, err
 	}

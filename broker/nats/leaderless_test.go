@@ -3,8 +3,10 @@ package nats_test
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	natsgo "github.com/nats-io/nats.go"
@@ -12,6 +14,7 @@ import (
 	"github.com/occamy-go/occamy"
 	"github.com/occamy-go/occamy/broker"
 	"github.com/occamy-go/occamy/broker/nats"
+	"github.com/occamy-go/occamy/broker/nats/embedded"
 	"github.com/occamy-go/occamy/broker/nats/internal/natsd"
 )
 
@@ -68,5 +71,61 @@ func TestTheAnswerAfterThereWasNoLeader(t *testing.T) {
 	}
 	if n := asked.Load(); n != 6 {
 		t.Errorf("asked %d times; want 2 calls of 3 tries each", n)
+	}
+}
+
+// A stream or a consumer that somebody made just now has no leader for a moment:
+// NATS says nothing of it then. A server that starts asks again soon. The NATS
+// server here has no JetStream; the test passes on what another answers.
+func TestAStreamOfWhichNothingIsSaidYet(t *testing.T) {
+	front := natsd.Start(t, &server.Options{})
+	back, err := natsgo.Connect(startServer(t, embedded.Config{RelaxSync: true}).URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	relay, err := natsgo.Connect(front.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer relay.Close()
+	ctx, pulled := within(t), make(chan struct{}, 1)
+	silent := make(map[string]bool)
+	if _, err := relay.Subscribe("$JS.API.>", func(m *natsgo.Msg) {
+		switch {
+		case strings.Contains(m.Subject, ".MSG.NEXT."):
+			select {
+			case pulled <- struct{}{}:
+			default:
+			}
+			return
+		case strings.Contains(m.Subject, ".INFO.") && !silent[m.Subject]:
+			silent[m.Subject] = true
+			return
+		}
+		answer, err := back.RequestWithContext(ctx, m.Subject, m.Data)
+		if err == nil {
+			err = m.Respond(answer.Data)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", m.Subject, err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := relay.Flush(); err != nil {
+		t.Fatal(err)
+	}
+
+	b := open(t, nats.Config{URL: front.ClientURL()})
+	began := time.Now()
+	consume(t, b, 1, "k")
+	select {
+	case <-pulled:
+	case <-ctx.Done():
+		t.Fatal("no pull came")
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it pulled after %v", took)
 	}
 }
