@@ -62,9 +62,10 @@ func TestPage_ShowsWhatTheServersSay(t *testing.T) {
 	other.until("any server's page shows all", `document.querySelectorAll('[data-testid=server]').length === 2`)
 	other.wantSnapshot(c)
 
+	other.allow("ERR_") // its server dies
 	b.end(syscall.SIGKILL)
-	other.allow("ERR_") // its server is dead
 	p.untilWithin("a server that vanished is gone", fmt.Sprintf(`document.querySelector('[data-testid=server][data-server=%q]').dataset.state === 'gone'`, b.id), 10*time.Second)
+	p.until("it counts no more", `document.getElementById('n-used').textContent === '4 of 4' && document.getElementById('n-external').textContent === '0'`)
 	other.until("a page without a server says so", `document.querySelector('[data-testid=connection]').dataset.state === 'cut'`)
 }
 
