@@ -212,7 +212,17 @@ func serverReconnects(f *fixture) {
 			}
 		}
 	}
-	f.settled("k")
+	f.eventually("nothing of the kind k is left", func() bool {
+		select {
+		case m := <-a.Requests():
+			if id := f.id(m); !acked[id] || !comesAgain(m) {
+				f.Fatalf("a got request %q again", id)
+			}
+		default:
+		}
+		q := f.queue("k")
+		return q.Ready == 0 && q.Unacked == 0
+	})
 }
 
 // holdThroughCut is hold for a message whose connection is cut meanwhile.
