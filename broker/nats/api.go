@@ -60,9 +60,9 @@ func apiOnce[A any, P answerOf[A]](ctx context.Context, b *Broker, method string
 	return apiWithin[A, P](ctx, b, method, query, tryTime)
 }
 
-// inform is apiOnce for what is so of a stream or a consumer. NATS says nothing
-// of one that somebody made just now until it has a leader: who asks is patient
-// only by and by.
+// inform is apiOnce for the state of a stream or a consumer. NATS says nothing of
+// one that somebody made just now until it has a leader, so it is asked again
+// soon, and ever less often.
 func inform[A any, P answerOf[A]](ctx context.Context, b *Broker, method string) (A, error) {
 	for wait := tryTime / 64; ; wait *= 2 {
 		answer, err := apiWithin[A, P](ctx, b, method, nil, wait)

@@ -56,9 +56,9 @@ func (p *pump) life(l *lane) time.Duration {
 	return d
 }
 
-// useful is how long a lane pulls with one inbox, unless that is empty meanwhile:
-// so that no miscount lasts, and the age of what comes is known. With a pull's
-// life it makes less than isStale allows, by an eighth of the lease.
+// useful is how long a lane pulls with one inbox that is never empty: so that no
+// miscount lasts, and the age of what comes is known. With a pull's life it
+// makes less than isStale allows, by an eighth of the lease.
 func (p *pump) useful(l *lane) time.Duration {
 	return min(p.timing.rotate, l.queue.ackWait/8)
 }
@@ -154,9 +154,6 @@ func (p *pump) turnOver(l *lane) {
 	ib := l.inbox
 	l.inbox, ib.aging = nil, true
 	l.aging = append(l.aging, ib)
-	if ib.out == 0 {
-		p.forget(ib)
-	}
 }
 
 // forget ends an inbox to which nothing comes any more.
