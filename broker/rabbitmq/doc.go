@@ -58,6 +58,9 @@
 // A quorum queue on a single node of RabbitMQ 3.10 may not come back when that node
 // is killed (it waits for others to agree with); one that is replicated, or a node
 // that is stopped in order, does.
+// And RabbitMQ says that a queue is declared a moment before it is on the disk: a
+// node that is alone and is killed in that moment, after the first request of a
+// kind, loses the queue with what it holds.
 //
 // # What to set on the broker
 //

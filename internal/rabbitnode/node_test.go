@@ -43,7 +43,8 @@ func TestNodeComesBackWithItsData(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, Config{})
 	ctx := patience(t)
-	declare := `rabbit_amqqueue:declare({resource, <<"/">>, queue, <<"kept">>}, true, false, [], none, <<"test">>).`
+	// RabbitMQ itself declares a queue before it is on the disk.
+	declare := `rabbit_amqqueue:declare({resource, <<"/">>, queue, <<"kept">>}, true, false, [], none, <<"test">>), mnesia:sync_log().`
 	if _, err := n.Ctl(ctx, "-q", "eval", declare); err != nil {
 		t.Fatal(err)
 	}
