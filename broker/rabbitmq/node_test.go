@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,12 +255,14 @@ func TestTheLeaderOfTheQueueIsKilled(t *testing.T) {
 		})
 	}
 	submitted := make(chan error, 1)
+	var confirmed atomic.Int32
 	go func() {
 		for _, id := range ids("r", n) {
 			if err := client.Submit(ctx, broker.Request{Kind: "k", ID: id}); err != nil {
 				submitted <- err
 				return
 			}
+			confirmed.Add(1)
 		}
 		submitted <- nil
 	}()
@@ -272,7 +275,17 @@ func TestTheLeaderOfTheQueueIsKilled(t *testing.T) {
 				killLeader(ctx, t, c, "occamy.request.k")
 			}
 		case <-ctx.Done():
-			t.Fatalf("%d of %d requests completed", len(ran), n)
+			for _, node := range c.Nodes {
+				for _, list := range []string{
+					"list_queues name state leader online messages_ready messages_unacknowledged",
+					"list_channels connection number messages_unacknowledged messages_unconfirmed",
+					"list_consumers queue_name channel_pid prefetch_count active",
+				} {
+					out, err := node.Ctl(within(t), append([]string{"-q"}, strings.Fields(list)...)...)
+					t.Logf("%s: %s: %v\n%s", node.Name(), list, err, out)
+				}
+			}
+			t.Fatalf("%d of %d requests completed; %d were submitted", len(ran), n, confirmed.Load())
 		}
 	}
 	if err := <-submitted; err != nil {
