@@ -181,7 +181,7 @@ func (c Config) dial(ctx context.Context, a address, role string) (*amqp.Connect
 	}
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
-	conn := net.Conn(impatient{raw})
+	conn := raw
 	if a.Scheme == "amqps" {
 		cfg, err := c.tlsConfig(a.URI)
 		if err == nil {
@@ -203,7 +203,7 @@ func (c Config) dial(ctx context.Context, a address, role string) (*amqp.Connect
 	for i := range auth {
 		auth[i] = outspoken{auth[i], properties}
 	}
-	s := newSieve(conn)
+	s := newSieve(impatient{conn})
 	ac, err := amqp.Open(s, amqp.Config{
 		SASL: auth, Vhost: a.Vhost, Heartbeat: heartbeat, Properties: properties, Locale: "en_US",
 		ChannelMax: a.ChannelMax, FrameSize: frameSize,
@@ -221,14 +221,21 @@ func (c Config) dial(ctx context.Context, a address, role string) (*amqp.Connect
 // frameSize is what RabbitMQ takes by default. Headers travel in one frame.
 const frameSize = 131072
 
-// impatient is a connection that fails when the other side takes nothing.
+// impatient is a connection that fails when the other side takes nothing. A write
+// that fails gives errCut: the library hands it on to whoever writes, often
+// before anything else shows that the connection is lost.
 type impatient struct{ net.Conn }
 
 func (c impatient) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return 0, err
+	err := c.SetWriteDeadline(time.Now().Add(writeTime))
+	n := 0
+	if err == nil {
+		n, err = c.Conn.Write(p)
 	}
-	return c.Conn.Write(p)
+	if err != nil {
+		return n, fmt.Errorf("%w: %w", errCut, err)
+	}
+	return n, nil
 }
 
 // refused says whether the broker knows us and does not let us in, or is none,
