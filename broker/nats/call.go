@@ -58,7 +58,7 @@ type answer struct {
 // one percent of a core.
 const (
 	lookEvery = 20 * time.Millisecond
-	lookEach  = 10 * time.Microsecond // for each call that waits
+	lookEach  = 25 * time.Microsecond // for each call that waits
 )
 
 // untilLook is the time until the next look. mu is held.

@@ -22,7 +22,7 @@ func TestManyCallsThatWaitAreLookedAtRarely(t *testing.T) {
 	for _, c := range []struct {
 		waiting, most int // looks at one call in 10 s
 	}{
-		{1, 501}, {1_000, 501}, {10_000, 101}, {20_000, 51},
+		{1, 501}, {800, 501}, {10_000, 41}, {20_000, 21},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			all, looks := newCalls(), 0
