@@ -101,6 +101,28 @@ func (o *outlet) rest(p *publisher) {
 	}
 }
 
+// freshTime is for how long a channel is not replaced since it keeps nothing.
+const freshTime = time.Second
+
+// replace has what follows go over another channel. What is under way on p stays
+// there.
+//
+// A channel knows which nodes have a quorum queue from when it first published to
+// it. When the one that it takes for the leader is gone, RabbitMQ (3.10 at least)
+// refuses all that is published to that queue over the channel, for as long as
+// the channel is open, and so does a channel that was opened before the others
+// have agreed on a leader. A queue that is full says the same, of every channel,
+// so one that is new is left.
+func (o *outlet) replace(p *publisher) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.live != p || time.Since(p.opened) < freshTime {
+		return
+	}
+	o.live = nil
+	go p.leaveIdle()
+}
+
 // renew has what follows go over another channel. What is under way on p is
 // published again.
 func (o *outlet) renew(p *publisher) {

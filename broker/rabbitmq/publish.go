@@ -118,8 +118,11 @@ func (b *Broker) publishOnce(ctx context.Context, j job, over *outlet) error {
 		return err
 	}
 	err = b.publishOver(ctx, j, p)
-	if errors.Is(err, errUnanswered) || over.stream && (passing(err) || errors.Is(err, errNoRoute)) {
+	switch {
+	case errors.Is(err, errUnanswered), over.stream && (passing(err) || errors.Is(err, errNoRoute)):
 		over.renew(p)
+	case errors.Is(err, errNack):
+		over.replace(p)
 	}
 	return err
 }

@@ -31,6 +31,7 @@ const (
 // it, since a write knows no context.
 type publisher struct {
 	ch     *amqp.Channel
+	opened time.Time
 	jobs   chan *job
 	places chan struct{} // one for each message in flight
 	over   chan struct{} // closed with the channel
@@ -72,6 +73,7 @@ func (b *Broker) newPublisher(ctx context.Context, most int, stream bool) (*publ
 		}
 		p := &publisher{
 			ch:       ch,
+			opened:   time.Now(),
 			jobs:     make(chan *job),
 			places:   make(chan struct{}, most),
 			over:     make(chan struct{}),
@@ -89,6 +91,20 @@ func (b *Broker) newPublisher(ctx context.Context, most int, stream bool) (*publ
 
 // leave closes the channel in the background.
 func (p *publisher) leave() { go func() { _ = p.ch.Close() }() }
+
+// leaveIdle closes the channel once nothing is under way on it.
+func (p *publisher) leaveIdle() {
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for len(p.places) > 0 {
+		select {
+		case <-look.C:
+		case <-p.over:
+			return
+		}
+	}
+	p.leave()
+}
 
 func (p *publisher) guard(closes <-chan *amqp.Error) {
 	e := <-closes
