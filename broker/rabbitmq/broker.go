@@ -28,6 +28,7 @@ type Broker struct {
 	looks     looks
 	progress  progressQueues
 	browsing  browsing
+	calm      calm
 	kinds     kinds
 	outage    outage
 	closing   atomic.Bool
@@ -67,7 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, names: names, addresses: addresses, id: rand.Text(), shared: newOutlet(),
-		done: make(chan struct{}), closed: make(chan struct{}),
+		calm: defaultCalm, done: make(chan struct{}), closed: make(chan struct{}),
 	}
 	b.outage.tell = cfg.OnLink
 	b.in, b.out = newLink(b, "consume"), newLink(b, "publish")

@@ -69,7 +69,9 @@ func newConsumer(b *Broker, in occamy.Intake, info occamy.Info) *consumer {
 		poked: make(chan struct{}, 1),
 	}
 	for _, kind := range info.Kinds {
-		c.lanes = append(c.lanes, &lane{c: c, kind: kind, wake: make(chan struct{}, 1)})
+		c.lanes = append(c.lanes, &lane{
+			c: c, kind: kind, wake: make(chan struct{}, 1), renewal: renewal{calm: b.calm, wait: b.calm.least},
+		})
 	}
 	return c
 }

@@ -42,6 +42,12 @@
 // credit moves between the kinds of a server, a request that arrives just then may
 // begin as attempt 2.
 //
+// What the leader of a quorum queue was about to deliver may die with it, and
+// RabbitMQ gives such a request back once its channel closes. So a server replaces
+// the channel of a kind over which nothing has come for about 30 s (later for up to
+// 5 minutes) while it runs nothing of that kind. A request that comes in that
+// millisecond may begin as attempt 2, too.
+//
 // Connections come back without an end to the tries, over all addresses in turn,
 // after waits of about an eighth of the outage, from 50 ms to 10 s. There are two,
 // so that one on which RabbitMQ takes no messages, as it is low on memory or disk,
@@ -51,9 +57,12 @@
 // # What it promises
 //
 // Publications are confirmed, and repeated when the connection breaks before that:
-// a request that is submitted just then may be there twice, and run twice. AMQP
-// confirms no ack, so a request whose ack was under way when the connection broke
-// may run again. Nothing that was confirmed is lost as long as the queue keeps it.
+// a request that is submitted just then may be there twice, and run twice. What
+// RabbitMQ refuses, as it does for a while when the leader of a queue is gone, and
+// as long as a queue is full by a policy that rejects, is published again until
+// ctx ends. AMQP confirms no ack, so a request whose ack was under way when the
+// connection broke may run again. Nothing that was confirmed is lost as long as
+// the queue keeps it.
 //
 // A quorum queue on a single node of RabbitMQ 3.10 may not come back when that node
 // is killed (it waits for others to agree with); one that is replicated, or a node

@@ -29,6 +29,10 @@ func (b *Broker) Crash() {
 // IsBlocked says whether the broker has said that it takes no messages.
 func (b *Broker) IsBlocked() bool { return b.out.blocked() != nil }
 
+// HurryRenewals has channels renewed that nothing has come over for that long,
+// the last time being the longest. It is called before Consume.
+func (b *Broker) HurryRenewals(least, most time.Duration) { b.calm.least, b.calm.most = least, most }
+
 // Sweep removes what a world has left on the broker.
 func (b *Broker) Sweep(ctx context.Context) error {
 	kinds, err := b.Queues(ctx)

@@ -19,6 +19,7 @@ type lane struct {
 	// Of the goroutine of run.
 	patience time.Duration // with a broker that does not answer
 	served   bool          // there was a session
+	renewal  renewal
 
 	mu      sync.Mutex
 	target  int  // the credit that it should have
@@ -109,6 +110,12 @@ func (l *lane) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, errRenewed) {
+			try = -1
+			l.renewal.begin()
+			continue
+		}
+		l.renewal.beginAnew()
 		if hasCode(err, amqp.AccessRefused) || errors.Is(err, errMissing) && !l.served {
 			l.c.fail(fmt.Errorf("rabbitmq: consume %q: %w", l.kind, err))
 			return
@@ -150,6 +157,8 @@ func (l *lane) serve(ctx context.Context) error {
 	}()
 	soon := time.NewTimer(time.Hour)
 	defer soon.Stop()
+	calm := time.NewTimer(l.renewal.next())
+	defer calm.Stop()
 	for {
 		answered := l.mind()
 		changed, err := l.adjust(s)
@@ -173,6 +182,11 @@ func (l *lane) serve(ctx context.Context) error {
 				case <-ctx.Done():
 				}
 			}
+		case <-calm.C:
+			if err := l.renew(s); err != nil {
+				return err
+			}
+			calm.Reset(l.renewal.next())
 		case <-s.life.Done():
 			b.setup.forget("kind " + l.kind)
 			return context.Cause(s.life)

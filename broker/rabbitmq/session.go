@@ -33,6 +33,7 @@ type session struct {
 	unacked  *delivery     // a ring; the deliveries that are out, by their tags
 	acks     acks          // that are to be sent
 	used     int           // how many those are
+	came     uint64        // how many deliveries there were
 	peak     int           // the most they were since the last look at it
 	drawn    int           // the prefetches of the consumers that run
 	leftover int           // deliveries that are out of consumers that were cancelled
@@ -122,6 +123,7 @@ func (s *session) add(m *delivery) bool {
 // consumers may come in a slightly different order. mu is held.
 func (s *session) link(m *delivery) {
 	s.used++
+	s.came++
 	s.peak = max(s.peak, s.used)
 	m.block.out++
 	if m.block.cancelled {
