@@ -29,6 +29,7 @@ type Metrics struct {
 
 	wait, run, handle, expand, stop, settle metric.Float64Histogram
 	settled, failed                         metric.Int64Counter
+	sets                                    sets
 	registration                            metric.Registration
 }
 
@@ -83,33 +84,29 @@ func (m *Metrics) Watch(s Server) {
 // Close has the provider ask for no more snapshots.
 func (m *Metrics) Close() error { return m.registration.Unregister() }
 
-func (m *Metrics) kind(kind string) attribute.KeyValue {
-	return attribute.String("occamy.kind", m.kinds.Label(kind))
-}
-
 // RecordLatency implements occamy.LatencyMonitor.
 func (m *Metrics) RecordLatency(l occamy.Latency) {
-	ctx, seconds, kind := context.Background(), l.Duration.Seconds(), m.kind(l.Kind)
+	ctx, seconds, kind := context.Background(), l.Duration.Seconds(), m.kinds.Label(l.Kind)
 	if l.Status != occamy.Empty && l.Stage != occamy.StageSettle {
 		m.kinds.Add(l.Kind) // a task has it, so it does not come from just anybody
 	}
 	switch l.Stage {
 	case occamy.StageHandle:
-		m.handle.Record(ctx, seconds, metric.WithAttributes(kind))
+		m.handle.Record(ctx, seconds, m.sets.of(kind).record...)
 	case occamy.StageWait:
 		if l.Status == occamy.Protected {
-			m.wait.Record(ctx, seconds, metric.WithAttributes(kind))
+			m.wait.Record(ctx, seconds, m.sets.of(kind).record...)
 		}
 	case occamy.StageRun:
-		m.run.Record(ctx, seconds, metric.WithAttributes(kind, attribute.String("occamy.status", string(l.Status)), attribute.String("occamy.outcome", l.Outcome)))
+		m.run.Record(ctx, seconds, m.sets.of(kind, pair{"occamy.status", string(l.Status)}, pair{"occamy.outcome", l.Outcome}).record...)
 	case occamy.StageStop:
-		m.stop.Record(ctx, seconds, metric.WithAttributes(kind))
+		m.stop.Record(ctx, seconds, m.sets.of(kind).record...)
 	case occamy.StageExpand:
-		m.expand.Record(ctx, seconds, metric.WithAttributes(kind))
+		m.expand.Record(ctx, seconds, m.sets.of(kind).record...)
 	case occamy.StageSettle:
-		settlement := attribute.String("occamy.settlement", l.Outcome)
-		m.settle.Record(ctx, seconds, metric.WithAttributes(kind, settlement))
-		m.settled.Add(ctx, 1, metric.WithAttributes(kind, settlement, attribute.String("occamy.cause", string(l.Cause))))
+		settlement := pair{"occamy.settlement", l.Outcome}
+		m.settle.Record(ctx, seconds, m.sets.of(kind, settlement).record...)
+		m.settled.Add(ctx, 1, m.sets.of(kind, settlement, pair{"occamy.cause", string(l.Cause)}).add...)
 	}
 }
 
@@ -120,7 +117,7 @@ func (m *Metrics) RecordError(err error) {
 	if errors.As(err, &task) {
 		kind = task.Kind
 	}
-	m.failed.Add(context.Background(), 1, metric.WithAttributes(m.kind(kind), attribute.String("error.type", labels.Error(err))))
+	m.failed.Add(context.Background(), 1, m.sets.of(m.kinds.Label(kind), pair{"error.type", labels.Error(err)}).add...)
 }
 
 // observe has the provider read the snapshot whenever it collects.
