@@ -136,7 +136,7 @@ func TestAssistantsArePreempted(t *testing.T) {
 	switch {
 	case string(o.Result) != fmt.Sprint(units), count.twice.Load()+count.wrong.Load() > 0:
 		t.Errorf("%s of %d units were collected", o.Result, units)
-	case begun-units > preempted+orphaned, preempted > urgents.Load():
+	case begun-units-orphaned > urgents.Load(): // also of one that was computed and not yet reported
 		t.Error("more than one unit was thrown away for an assistant that was stopped")
 	case preempted == 0:
 		t.Error("nothing was preempted")
