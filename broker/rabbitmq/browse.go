@@ -50,21 +50,13 @@ const (
 // when ctx has ended. Nothing is lost when it is interrupted. A queue that is
 // missing is empty.
 func browse[T any](ctx context.Context, b *Broker, queue string, limit int, keep func(amqp.Delivery) bool, use func(s *shelf, kept []amqp.Delivery) (T, error)) (T, error) {
-	turn := b.browsing.turn(queue)
 	return retry(ctx, b, func() (T, error) {
 		var none T
-		select {
-		case <-turn:
-		case <-ctx.Done():
-			return none, b.in.inVain(ctx)
-		}
 		s, err := b.openShelf(ctx, queue)
 		if err != nil {
-			turn <- struct{}{}
 			return none, err
 		}
-		return abandon(ctx, func() (T, error) {
-			defer func() { turn <- struct{}{} }()
+		return started(ctx, func() (T, error) {
 			defer s.close()
 			kept, err := s.read(limit, keep)
 			if err != nil && !notFound(err) {
@@ -78,22 +70,14 @@ func browse[T any](ctx context.Context, b *Broker, queue string, limit int, keep
 // exclusively runs f while no other connection does so, or looks through the
 // queue.
 func (b *Broker) exclusively(ctx context.Context, queue string, f func() error) error {
-	turn := b.browsing.turn(queue)
-	select {
-	case <-turn:
-	case <-ctx.Done():
-		return b.in.inVain(ctx)
-	}
 	s, err := retry(ctx, b, func() (*shelf, error) { return b.openShelf(ctx, queue) })
 	if err != nil {
-		turn <- struct{}{}
 		return err
 	}
 	defer func() {
 		go func() {
 			_ = s.ch.Close()
 			s.unlock()
-			turn <- struct{}{}
 		}()
 	}()
 	return f()
@@ -105,44 +89,81 @@ type shelf struct {
 	ch    *amqp.Channel // has the messages
 	side  *amqp.Channel // has the lock
 	lock  string
+	turn  chan struct{} // among those of this connection; given back by unlock
 	over  chan struct{} // closed with ch
 	taken int           // messages
 	acked int
 }
 
-// openShelf waits for this connection's turn.
+// openShelf waits for this connection's turn, among its own calls first.
 func (b *Broker) openShelf(ctx context.Context, queue string) (*shelf, error) {
+	turn := b.browsing.turn(queue)
+	select {
+	case <-turn:
+	case <-ctx.Done():
+		return nil, b.in.inVain(ctx)
+	}
 	for wait := time.Millisecond; ; wait = min(2*wait, lockWait) {
-		s := &shelf{queue: queue, lock: b.names.lock(queue), over: make(chan struct{})}
+		s := &shelf{queue: queue, lock: b.names.lock(queue), turn: turn, over: make(chan struct{})}
 		for _, ch := range []**amqp.Channel{&s.ch, &s.side} {
 			var err error
 			if *ch, err = b.channel(ctx); err != nil {
 				s.leave()
+				turn <- struct{}{}
 				return nil, err
 			}
 		}
-		_, err := abandon(ctx, s.begin, func(bool) { s.close() })
+		abandoned, err := s.lockFor(ctx)
 		if err == nil {
 			return s, nil
 		}
-		s.leave()
+		if abandoned {
+			return nil, err
+		}
 		if !hasCode(err, amqp.ResourceLocked) {
+			turn <- struct{}{}
 			return nil, err
 		}
 		if err := b.pause(ctx, wait); err != nil {
+			turn <- struct{}{}
 			return nil, fmt.Errorf("somebody else looks through %s: %w", queue, err)
 		}
 	}
 }
 
+// lockFor takes the lock. When ctx ends before there is an answer it is abandoned:
+// the shelf is left, and the turn given back, once that has come. RabbitMQ breaks
+// the connection of who asks on over a channel that is closed.
+func (s *shelf) lockFor(ctx context.Context) (abandoned bool, err error) {
+	answers := make(chan error, 1)
+	go func() { answers <- s.begin() }()
+	select {
+	case err := <-answers:
+		if err != nil {
+			s.leave()
+		}
+		return false, err
+	case <-ctx.Done():
+		go func() {
+			if err := <-answers; err == nil {
+				s.close()
+				return
+			}
+			s.leave()
+			s.turn <- struct{}{}
+		}()
+		return true, ended(ctx)
+	}
+}
+
 // begin takes the lock. It has a consumer so that it goes with its channel,
 // whatever becomes of that.
-func (s *shelf) begin() (bool, error) {
+func (s *shelf) begin() error {
 	if _, err := s.side.QueueDeclare(s.lock, false, true, true, false, nil); err != nil {
-		return false, err
+		return err
 	}
 	_, err := s.side.Consume(s.lock, "", true, true, false, false, nil)
-	return err == nil, err
+	return err
 }
 
 // leave closes the channels in the background.
@@ -176,6 +197,7 @@ func (s *shelf) close() {
 func (s *shelf) unlock() {
 	_, _ = s.side.QueueDelete(s.lock, false, false, false)
 	_ = s.side.Close()
+	s.turn <- struct{}{}
 }
 
 // ack removes a message from the queue. It returns once the broker has got that,

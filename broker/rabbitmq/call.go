@@ -43,10 +43,15 @@ func ask[T any](ctx context.Context, b *Broker, f func(ch *amqp.Channel) (T, err
 // abandon runs f, which knows no context, and leaves it behind when ctx ends;
 // late gets what it returns then.
 func abandon[T any](ctx context.Context, f func() (T, error), late func(T)) (T, error) {
-	var none T
 	if err := ctx.Err(); err != nil {
+		var none T
 		return none, ended(ctx)
 	}
+	return started(ctx, f, late)
+}
+
+// started is abandon of what has to run in any case.
+func started[T any](ctx context.Context, f func() (T, error), late func(T)) (T, error) {
 	type answer struct {
 		value T
 		err   error
@@ -65,6 +70,7 @@ func abandon[T any](ctx context.Context, f func() (T, error), late func(T)) (T, 
 				late(a.value)
 			}
 		}()
+		var none T
 		return none, ended(ctx)
 	}
 }
